@@ -1,0 +1,1 @@
+"""What Penstock does to the world, as typed signatures; each port stands beside its activities."""

@@ -1,0 +1,47 @@
+"""The port to GitHub."""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True)
+class RunnerToken:
+    """What a runner registers with: secret, so never part of a result or a message."""
+
+    value: str = field(repr=False)
+    minted_at: float
+    expires_at: float
+    jit: bool = False
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as GitHub's REST interface shows it; `status` is `missing` when there is none."""
+
+    status: str
+    conclusion: str = ""
+    runner_name: str = ""
+
+
+class GitHub(Protocol):
+    """GitHub as Penstock needs it. Every method raises the errors of activities/errors.py."""
+
+    def calls_for_token(self, repo: str) -> int:
+        """How many API calls the next `registration_token` would make."""
+        ...
+
+    async def registration_token(self, repo: str) -> RunnerToken:
+        """A token with which runners of this repository register, for one hour."""
+        ...
+
+    async def jit_config(self, repo: str, name: str, labels: list[str]) -> RunnerToken:
+        """A configuration for one runner and one job."""
+        ...
+
+    async def deregister(self, repo: str, name: str) -> Literal["removed", "busy", "absent"]:
+        """Take a runner off GitHub's list, unless it works on a job."""
+        ...
+
+    async def job(self, repo: str, job_id: str) -> JobRecord:
+        """What GitHub says of a job."""
+        ...

@@ -1,0 +1,55 @@
+"""Leases whose holder is dead: found by asking, freed after its runner is seen off."""
+
+from dataclasses import dataclass, field
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.github import GitHub
+from activities.runners import Launcher
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Jobs (workflow ids) that have held a permit for suspiciously long."""
+
+    repo: str
+    jobs: list[str] = field(default_factory=list[str])
+
+
+class ReaperActivities:
+    """Looks at the workflows themselves, which are consistent, not at lists, which lag."""
+
+    def __init__(self, client: Client, launcher: Launcher, github: GitHub) -> None:
+        self._client = client
+        self._launcher = launcher
+        self._github = github
+
+    @activity.defn(name="reap")
+    async def reap(self, holders: Holders) -> Holders:
+        """Those of the jobs that are closed and have no runner left.
+
+        A runner of a closed job is deregistered and stopped if GitHub says that it is idle; a
+        busy one keeps its permit until a later look.
+        """
+        closed = [job for job in holders.jobs if await self._closed(job)]
+        if not closed:
+            return Holders(holders.repo)
+        runners = [r for r in await self._launcher.all() if r.workflow_id in closed and r.alive]
+        held: set[str] = set()
+        for runner in runners:
+            if await self._github.deregister(holders.repo, runner.name) == "busy":
+                held.add(runner.workflow_id)
+            else:
+                await self._launcher.stop(runner.name)
+        return Holders(holders.repo, [job for job in closed if job not in held])
+
+    async def _closed(self, job: str) -> bool:
+        try:
+            description = await self._client.get_workflow_handle(job).describe()
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return True
+            raise
+        return description.status != WorkflowExecutionStatus.RUNNING

@@ -1,0 +1,123 @@
+"""The port to whatever runs runners, and the activities on it."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from temporalio import activity
+
+from activities.errors import (
+    GITHUB_REFUSED,
+    LAUNCH_REFUSED,
+    Deferred,
+    GitHubRefused,
+    LaunchRefused,
+    RateLimited,
+    deferred,
+    refused,
+)
+from activities.github import GitHub, RunnerToken
+from activities.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """One runner for one job: idempotent by its name, which holds the job and the attempt."""
+
+    workflow_id: str
+    repo: str
+    name: str
+    labels: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class RunnerReference:
+    """A runner that was started: its name, and the provider's own name for it."""
+
+    name: str
+    provider_id: str = ""
+    workflow_id: str = ""
+    alive: bool = True
+
+
+@dataclass(frozen=True)
+class RetireRequest:
+    """See a runner off that should be idle."""
+
+    repo: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Retired:
+    """`gone`: it is off GitHub's list and stopped. `busy`: it works, and was left alone."""
+
+    result: str
+
+
+class Launcher(Protocol):
+    """Starts, lists and stops runners. Runners outlive the process that started them."""
+
+    async def launch(self, request: LaunchRequest, token: RunnerToken) -> RunnerReference:
+        """Start a runner, or find the one started before under this name. Raises LaunchRefused."""
+        ...
+
+    async def all(self) -> list[RunnerReference]:
+        """All runners that are alive, or whose end nobody has acknowledged."""
+        ...
+
+    async def stop(self, name: str) -> None:
+        """End a runner; nothing happens if it is gone."""
+        ...
+
+    def ended(self) -> AsyncIterator[RunnerReference]:
+        """Runners as they end, those first that ended while nobody watched."""
+        ...
+
+    async def acknowledge(self, name: str) -> None:
+        """The end of this runner has been told to its job: forget it."""
+        ...
+
+
+class RunnerActivities:
+    """Launch and retire."""
+
+    def __init__(
+        self, launcher: Launcher, tokens: Tokens, github: GitHub, clock: Callable[[], float]
+    ) -> None:
+        self._launcher = launcher
+        self._tokens = tokens
+        self._github = github
+        self._clock = clock
+
+    @activity.defn(name="launch_runner")
+    async def launch_runner(self, request: LaunchRequest) -> RunnerReference:
+        """Start the runner; its secret goes from the token store to the provider directly."""
+        try:
+            token = await self._tokens.credential(request.repo, request.name, request.labels)
+            return await self._launcher.launch(request, token)
+        except Deferred as error:
+            raise deferred(error.retry_after) from None
+        except RateLimited as error:
+            raise deferred(max(1.0, error.until - self._clock())) from None
+        except LaunchRefused as error:
+            raise refused(error, LAUNCH_REFUSED) from None
+        except GitHubRefused as error:
+            raise refused(error, GITHUB_REFUSED) from None
+
+    @activity.defn(name="retire_runner")
+    async def retire_runner(self, request: RetireRequest) -> Retired:
+        """Deregister first; only a runner that GitHub let go, or never knew, is stopped.
+
+        GitHub's answer 422 to the deletion is the only sure sign of a busy runner: `busy: false`
+        in its list has killed other people's jobs.
+        """
+        try:
+            if await self._github.deregister(request.repo, request.name) == "busy":
+                return Retired("busy")
+        except RateLimited as error:
+            raise deferred(max(1.0, error.until - self._clock())) from None
+        except GitHubRefused as error:
+            raise refused(error, GITHUB_REFUSED) from None
+        await self._launcher.stop(request.name)
+        return Retired("gone")

@@ -1,0 +1,198 @@
+"""Runner tokens within GitHub's limits: cache, then budget, then GitHub; one flight a key."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from temporalio import activity
+
+from activities.errors import (
+    GITHUB_REFUSED,
+    Deferred,
+    GitHubRefused,
+    RateLimited,
+    deferred,
+    refused,
+)
+from activities.github import GitHub, RunnerToken
+from policy import token_bucket
+from policy.limits import org_of
+from policy.token_bucket import Rate
+from policy.token_cache import freshness
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """A runner of this repository (`owner/repo`) is about to be launched."""
+
+    repo: str
+
+
+@dataclass(frozen=True)
+class TokenReceipt:
+    """That a token is at hand: no secret, for it stands in a history."""
+
+    fingerprint: str
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How often GitHub may be asked for tokens."""
+
+    per_org: Rate
+    per_repo: Rate
+
+
+@dataclass
+class TokenStore:
+    """Tokens, buckets and pauses of one worker process, in memory."""
+
+    tokens: dict[str, RunnerToken] = field(default_factory=dict[str, RunnerToken])
+    arrivals: dict[str, float] = field(default_factory=dict[str, float])
+    paused_until: dict[str, float] = field(default_factory=dict[str, float])
+
+
+class Tokens:
+    """The one gate through which runner tokens are minted."""
+
+    def __init__(
+        self,
+        github: GitHub,
+        budget: Budget,
+        clock: Callable[[], float],
+        *,
+        jit: bool = False,
+        throttled: Callable[[str, float], Awaitable[None]] | None = None,
+    ) -> None:
+        """`clock` gives epoch seconds; `throttled` hears of an org that GitHub paused."""
+        self._github = github
+        self._budget = budget
+        self._clock = clock
+        self._jit = jit
+        self._throttled = throttled
+        self._store = TokenStore()
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._refreshing: set[asyncio.Task[RunnerToken]] = set()
+
+    async def ready(self, repo: str) -> RunnerToken | None:
+        """Make sure that a launch can go: a cached token, or (jit) room in the budget.
+
+        Raises Deferred, or GitHub's errors.
+        """
+        if self._jit:
+            self._gate(repo)
+            return None
+        return await self.registration(repo)
+
+    async def credential(self, repo: str, name: str, labels: list[str]) -> RunnerToken:
+        """What the runner `name` registers with. Raises Deferred, or GitHub's errors."""
+        if not self._jit:
+            return await self.registration(repo)
+        self._spend(repo, 1)
+        return await self._call(repo, lambda: self._github.jit_config(repo, name, labels))
+
+    async def registration(self, repo: str) -> RunnerToken:
+        """The cached token of `{organization}#{repository}`, refreshed early, minted once."""
+        cached = self._store.tokens.get(_key(repo))
+        age = self._freshness(cached)
+        if cached and age == "fresh":
+            return cached
+        if cached and age == "refresh":
+            if not self._lock(repo).locked():
+                task = asyncio.create_task(self._mint(repo))
+                self._refreshing.add(task)
+                task.add_done_callback(self._refreshed)
+            return cached
+        return await self._mint(repo)
+
+    async def _mint(self, repo: str) -> RunnerToken:
+        async with self._lock(repo):
+            cached = self._store.tokens.get(_key(repo))
+            if cached and self._freshness(cached) == "fresh":
+                return cached  # another caller's flight brought it
+            self._spend(repo, self._github.calls_for_token(repo))
+            token = await self._call(repo, lambda: self._github.registration_token(repo))
+            self._store.tokens[_key(repo)] = token
+            return token
+
+    async def _call(self, repo: str, call: Callable[[], Awaitable[RunnerToken]]) -> RunnerToken:
+        try:
+            return await call()
+        except RateLimited as error:
+            org = org_of(repo)
+            self._store.paused_until[org] = max(
+                error.until, self._store.paused_until.get(org, 0.0)
+            )
+            if self._throttled:
+                await self._throttled(org, error.until)
+            raise
+
+    def _refreshed(self, task: "asyncio.Task[RunnerToken]") -> None:
+        self._refreshing.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            # The old token serves for five more minutes; the next caller tries again.
+            logger.warning("a runner token could not be refreshed: %s", error)
+
+    def _gate(self, repo: str) -> None:
+        wait = self._store.paused_until.get(org_of(repo), 0.0) - self._clock()
+        if wait > 0:
+            raise Deferred(wait)
+
+    def _spend(self, repo: str, calls: int) -> None:
+        """Take from the organization's and the repository's bucket, or from neither."""
+        self._gate(repo)
+        now, arrivals = self._clock(), self._store.arrivals
+        org = org_of(repo)
+        of_org = token_bucket.take(arrivals.get(org, 0.0), self._budget.per_org, now, calls)
+        of_repo = token_bucket.take(arrivals.get(repo, 0.0), self._budget.per_repo, now)
+        waits = [t.retry_after for t in (of_org, of_repo) if isinstance(t, token_bucket.Deferred)]
+        if waits:
+            raise Deferred(max(waits))
+        for key, taken in ((org, of_org), (repo, of_repo)):
+            if isinstance(taken, token_bucket.Taken):
+                arrivals[key] = taken.arrival
+
+    def _freshness(self, token: RunnerToken | None) -> str:
+        if token is None:
+            return "stale"
+        return freshness(token.minted_at, token.expires_at, self._clock())
+
+    def _lock(self, repo: str) -> asyncio.Lock:
+        return self._locks.setdefault(_key(repo), asyncio.Lock())
+
+
+class TokenActivities:
+    """Activities on the queue `penstock-github`."""
+
+    def __init__(self, tokens: Tokens, clock: Callable[[], float]) -> None:
+        self._tokens = tokens
+        self._clock = clock
+
+    @activity.defn(name="acquire_runner_token")
+    async def acquire_runner_token(self, request: TokenRequest) -> TokenReceipt:
+        """Have a token at hand for a launch; tells its fingerprint only."""
+        try:
+            token = await self._tokens.ready(request.repo)
+        except Deferred as error:
+            raise deferred(error.retry_after) from None
+        except RateLimited as error:
+            raise deferred(max(1.0, error.until - self._clock())) from None
+        except GitHubRefused as error:
+            raise refused(error, GITHUB_REFUSED) from None
+        if token is None:
+            return TokenReceipt("", 0.0)
+        return TokenReceipt(fingerprint(token.value), token.expires_at)
+
+
+def fingerprint(secret: str) -> str:
+    """Eight hexadecimal digits by which two log lines can be seen to mean the same secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:8]
+
+
+def _key(repo: str) -> str:
+    return repo.replace("/", "#", 1)

@@ -1,0 +1,140 @@
+"""Activities on Temporal itself: find, start and ask workflows from a workflow."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from policy import names
+from policy.fleet import FleetState
+from policy.limits import Limits
+from policy.messages import Acquire, Claim, Release
+from policy.semaphore import SemaphoreState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Permit:
+    """A message to a repository's semaphore that must arrive, revived if need be."""
+
+    repo: str
+    acquire: Acquire | None = None
+    release: Release | None = None
+
+
+@dataclass(frozen=True)
+class Repos:
+    """Repositories by name."""
+
+    repos: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What the running jobs of a repository say they hold or want."""
+
+    claims: list[Claim] = field(default_factory=list[Claim])
+
+
+class WorkflowActivities:
+    """Needs a client; knows workflows by name only, for they import us."""
+
+    def __init__(self, client: Client, limits: Limits) -> None:
+        """`limits` are the configuration's: a Fleet started here begins with them."""
+        self._client = client
+        self._limits = limits
+
+    @activity.defn(name="tell_semaphore")
+    async def tell_semaphore(self, permit: Permit) -> None:
+        """Signal the semaphore; start it first if it is not there."""
+        signal, message = (
+            ("acquire", permit.acquire) if permit.acquire else ("release", permit.release)
+        )
+        await self._client.start_workflow(
+            names.REPO_SEMAPHORE,
+            SemaphoreState(repo=permit.repo),
+            id=names.semaphore_id(permit.repo),
+            task_queue=names.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=signal,
+            start_signal_args=[message],
+        )
+
+    @activity.defn(name="ensure_semaphores")
+    async def ensure_semaphores(self, repos: Repos) -> None:
+        """Start the semaphores that do not run: each rebuilds itself from its running jobs."""
+        for repo in repos.repos:
+            await self._client.start_workflow(
+                names.REPO_SEMAPHORE,
+                SemaphoreState(repo=repo),
+                id=names.semaphore_id(repo),
+                task_queue=names.TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+
+    @activity.defn(name="ensure_fleet")
+    async def ensure_fleet(self) -> None:
+        """Start the Fleet if it does not run, with the mode and limits it had when it ended."""
+        await start_fleet(self._client, self._limits)
+
+    @activity.defn(name="list_semaphores")
+    async def list_semaphores(self) -> Repos:
+        """The repositories whose semaphores run."""
+        query = f"WorkflowType='{names.REPO_SEMAPHORE}' AND ExecutionStatus='Running'"
+        found = [names.repo_of(w.id) async for w in self._client.list_workflows(query)]
+        return Repos(sorted(set(found)))
+
+    @activity.defn(name="collect_claims")
+    async def collect_claims(self, repos: Repos) -> Claims:
+        """Ask every running job of the repository what it holds; a closed one holds nothing."""
+        repo = repos.repos[0]
+        query = (
+            f"WorkflowType='{names.RUNNER_JOB}' AND ExecutionStatus='Running' "
+            f"AND PenstockRepo='{repo}'"
+        )
+        jobs = [w.id async for w in self._client.list_workflows(query)]
+        claims = await asyncio.gather(*(self._claim(job) for job in jobs))
+        return Claims([claim for claim in claims if claim])
+
+    async def _claim(self, job: str) -> Claim | None:
+        handle = self._client.get_workflow_handle(job)
+        try:
+            return await handle.query("claim", result_type=Claim)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+
+async def start_fleet(client: Client, limits: Limits) -> None:
+    """Start the Fleet, or give a running one the configuration's limits.
+
+    A Fleet that was terminated is asked for its last state: its mode and its live limits outlive
+    it. Its book does not: the new one asks the semaphores.
+    """
+    state = FleetState(limits=limits)
+    handle = client.get_workflow_handle(names.FLEET_ID)
+    try:
+        description = await handle.describe()
+        if description.status != WorkflowExecutionStatus.RUNNING:
+            state = await handle.query("carried", result_type=FleetState)
+            state.book = FleetState().book
+    except RPCError as error:
+        # Not found: the first start. Anything else: a closed run that no query can reach any
+        # more must not keep a new Fleet from starting.
+        if error.status != RPCStatusCode.NOT_FOUND:
+            logger.warning("the former Fleet does not answer; mode and limits start anew")
+    await client.start_workflow(
+        names.FLEET,
+        state,
+        id=names.FLEET_ID,
+        task_queue=names.TASK_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        start_signal="configure",
+        start_signal_args=[limits],
+    )

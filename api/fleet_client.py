@@ -1,0 +1,74 @@
+"""The workflow `fleet` seen from outside: its queries, signals and update, with clear errors."""
+
+import asyncio
+from typing import Any
+
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from policy import names
+from policy.fleet import ModeChange
+from policy.limits import Limits, LimitsChange
+
+PATIENCE_SECONDS = 8.0
+SIGNALS = {"normal": "resume", "draining": "drain", "maintenance": "maintenance"}
+
+
+class FleetUnavailable(Exception):
+    """The Fleet does not answer; the message says what to look at."""
+
+
+class LimitsRefused(Exception):
+    """The Fleet refused a change of limits whole; the message says why."""
+
+
+class FleetClient:
+    """What gateway and command line ask of the Fleet."""
+
+    def __init__(self, client: Client) -> None:
+        self._fleet = client.get_workflow_handle(names.FLEET_ID)
+
+    async def status(self) -> dict[str, Any]:
+        """The query `status`."""
+        return await self._query("status")
+
+    async def drain_status(self) -> dict[str, Any]:
+        """The query `drain_status`."""
+        return await self._query("drain_status")
+
+    async def set_mode(self, mode: str, change: ModeChange) -> None:
+        """The signal drain, resume or maintenance."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._fleet.signal(SIGNALS[mode], change)
+        except (RPCError, TimeoutError) as error:
+            raise _unavailable(error) from None
+
+    async def set_limits(self, change: LimitsChange) -> Limits:
+        """The update `set_limits`."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._fleet.execute_update(  # pyright: ignore[reportUnknownMemberType]
+                    "set_limits", change, result_type=Limits
+                )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            raise LimitsRefused(
+                cause.message if isinstance(cause, ApplicationError) else str(cause)
+            ) from None
+        except (RPCError, TimeoutError) as error:
+            raise _unavailable(error) from None
+
+    async def _query(self, name: str) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._fleet.query(name, result_type=dict[str, Any])
+        except (RPCError, TimeoutError, WorkflowQueryFailedError) as error:
+            raise _unavailable(error) from None
+
+
+def _unavailable(error: Exception) -> FleetUnavailable:
+    if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
+        return FleetUnavailable("no Fleet runs yet: start a worker (penstock worker)")
+    return FleetUnavailable("the Fleet does not answer: is a worker running (penstock worker)?")

@@ -1,0 +1,217 @@
+"""From a decided event to durable workflows: start, acquire, signal. All of it idempotent."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import TypeVar
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from policy import names, priority
+from policy.admission import JobEvent
+from policy.job import Patience
+from policy.limits import org_of
+from policy.messages import Acquire
+from policy.semaphore import SemaphoreState
+from workflows.repo_semaphore import RepoSemaphore
+from workflows.runner_job import (
+    JobCompleted,
+    JobInProgress,
+    JobInput,
+    RunnerBusy,
+    RunnerJob,
+)
+
+ORG, REPO, PRIORITY = (SearchAttributeKey.for_keyword(key) for key in names.SEARCH_ATTRIBUTES)
+T = TypeVar("T")
+REMEMBERED = 10_000  # job ids a gateway keeps in mind, to save calls; never to decide alone
+
+
+class Starter:
+    """Needs a client and nothing else: what it does not remember it asks Temporal."""
+
+    def __init__(self, client: Client, patience: Patience, *, eager: bool) -> None:
+        """`eager`: a worker with this very client takes the first workflow task at once."""
+        self._client = client
+        self._patience = patience
+        self._eager = eager
+        self._flights: dict[str, asyncio.Task[str]] = {}
+        self._done: OrderedDict[str, None] = OrderedDict()
+        self._repos: OrderedDict[str, str] = OrderedDict()  # job id → owner/repo
+
+    async def start(self, event: JobEvent) -> str:
+        """`accepted`, or `duplicate` if the job is known; durable when this returns.
+
+        Identical deliveries that come at once share one flight; its outcome counts for one of
+        them, the others are duplicates.
+        """
+        workflow_id = names.runner_job_id(event.repo, event.job_id)
+        if workflow_id in self._done:
+            return "duplicate"
+        flight = self._flights.get(workflow_id)
+        if flight:
+            await asyncio.shield(flight)
+            return "duplicate"
+        flight = asyncio.create_task(self._start(workflow_id, event))
+        self._flights[workflow_id] = flight
+        flight.add_done_callback(lambda _: self._flights.pop(workflow_id, None))
+        # Shielded: a caller that runs into its deadline does not take the others with it.
+        outcome = await asyncio.shield(flight)
+        _remember(self._done, workflow_id, None)
+        return outcome
+
+    async def tell(self, event: JobEvent, *, claims: bool) -> str:
+        """Signal the job's workflow, and the workflow whose runner it is, if that is another."""
+        workflow_id = names.runner_job_id(event.repo, event.job_id)
+        if event.action == "completed":
+            told = await self._signal_job(
+                workflow_id,
+                event,
+                claims,
+                "job_completed",
+                JobCompleted(event.conclusion, event.runner_name),
+            )
+        else:
+            told = await self._signal_job(
+                workflow_id, event, claims, "job_in_progress", JobInProgress(event.runner_name)
+            )
+        launched_for = names.job_of_runner(event.runner_name)
+        if launched_for and launched_for != event.job_id:
+            owner = await self._workflow_of(launched_for, event)
+            if owner and await self._signal(
+                owner, "runner_busy", RunnerBusy(event.runner_name, event.job_id)
+            ):
+                told = True
+        return "accepted" if told else "duplicate"
+
+    async def _start(self, workflow_id: str, event: JobEvent) -> str:
+        outcome = "accepted"
+        job = self._input(event, asked=True)
+        try:
+            await self._client.start_workflow(
+                RunnerJob.run,
+                job,
+                id=workflow_id,
+                task_queue=names.TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                search_attributes=_search_attributes(job),
+                priority=Priority(priority_key=1 + priority.level(job.priority)),
+                request_eager_start=self._eager,
+                static_summary=f"{event.name or 'job'} of {event.repo}"[:200],
+                static_details=event.url or None,
+            )
+        except WorkflowAlreadyStartedError:
+            outcome = "duplicate"
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+            if description.status != WorkflowExecutionStatus.RUNNING:
+                return outcome
+            # It runs: asking again heals a crash between the start and the first asking.
+        await self._client.start_workflow(
+            RepoSemaphore.run,
+            SemaphoreState(repo=event.repo),
+            id=names.semaphore_id(event.repo),
+            task_queue=names.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="acquire",
+            start_signal_args=[Acquire(workflow_id, job.priority, job.queued_at)],
+        )
+        _remember(self._repos, event.job_id, event.repo)
+        return outcome
+
+    def _input(self, event: JobEvent, *, asked: bool) -> JobInput:
+        now = time.time()
+        return JobInput(
+            repo=event.repo,
+            job_id=event.job_id,
+            labels=event.labels,
+            priority=priority.DEFAULT_PRIORITY,
+            # GitHub's clock is not ours: a job never waits since tomorrow.
+            queued_at=min(event.queued_at or now, now),
+            patience=self._patience,
+            asked=asked,
+        )
+
+    async def _signal_job(
+        self, workflow_id: str, event: JobEvent, claims: bool, signal: str, message: object
+    ) -> bool:
+        if not claims:
+            return await self._signal(workflow_id, signal, message)
+        job = self._input(event, asked=False)
+        try:
+            await self._client.start_workflow(
+                RunnerJob.run,
+                job,
+                id=workflow_id,
+                task_queue=names.TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=_search_attributes(job),
+                start_signal=signal,
+                start_signal_args=[message],
+            )
+        except WorkflowAlreadyStartedError:
+            return False  # the job's workflow has ended: it needs no more news
+        return True
+
+    async def _signal(self, workflow_id: str, signal: str, message: object) -> bool:
+        try:
+            await self._client.get_workflow_handle(workflow_id).signal(signal, message)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def _workflow_of(self, job_id: str, event: JobEvent) -> str:
+        """The workflow that launched a runner: by its own repository, memory, or the list.
+
+        A runner of the organization may work for another repository than it was launched for, and
+        its name holds the job alone.
+        """
+        remembered = self._repos.get(job_id)
+        if remembered:
+            return names.runner_job_id(remembered, job_id)
+        likely = names.runner_job_id(event.repo, job_id)
+        try:
+            await self._client.get_workflow_handle(likely).describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+        else:
+            return likely
+        org = org_of(event.repo)
+        query = (
+            f"WorkflowType='{names.RUNNER_JOB}' AND ExecutionStatus='Running' "
+            f"AND PenstockOrg='{org}'"
+        )
+        async for found in self._client.list_workflows(query):
+            if names.job_of(found.id) == job_id:
+                return found.id
+        return ""
+
+
+def _search_attributes(job: JobInput) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ORG, org_of(job.repo)),
+            SearchAttributePair(REPO, job.repo),
+            SearchAttributePair(PRIORITY, job.priority),
+        ]
+    )
+
+
+def _remember(memory: OrderedDict[str, T], key: str, value: T) -> None:
+    memory[key] = value
+    if len(memory) > REMEMBERED:
+        memory.popitem(last=False)

@@ -1,0 +1,36 @@
+"""A Temporal client: to where TEMPORAL_ADDRESS or a profile says, or to the embedded server."""
+
+import os
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+
+from embedded import temporal_server
+
+
+class NoTemporal(Exception):
+    """No Temporal server can be reached; the message says what to do."""
+
+
+def is_external() -> bool:
+    """Whether the environment names a Temporal server to use instead of the embedded one."""
+    return bool(os.environ.get("TEMPORAL_ADDRESS") or os.environ.get("TEMPORAL_PROFILE"))
+
+
+async def connect(state_dir: Path) -> Client:
+    """A connected client. Raises NoTemporal."""
+    options = ClientConfig.load_client_connect_config()
+    if not is_external():
+        running = temporal_server.read(state_dir)
+        if running is None:
+            raise NoTemporal(
+                f"no Temporal server runs on {state_dir}: start `penstock dev`, "
+                "or set TEMPORAL_ADDRESS"
+            )
+        options["target_host"] = running.address
+    address = options.get("target_host", "localhost:7233")
+    try:
+        return await Client.connect(**options)
+    except RuntimeError:
+        raise NoTemporal(f"no Temporal server answers at {address}") from None

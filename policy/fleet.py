@@ -1,0 +1,182 @@
+"""The Fleet's state and what it answers: modes, limits, capacity, status, time to drain."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from policy import allotment, drain
+from policy.allotment import Book
+from policy.limits import Limits, org_of
+from policy.messages import Allot
+
+MODES = ("normal", "draining", "maintenance")
+AUDIT_KEPT = 50
+
+
+@dataclass
+class ModeChange:
+    """The optional object of the signals drain, resume and maintenance."""
+
+    reason: str = ""
+    deadline_seconds: float = 0.0
+    stop_running: bool = False
+    actor: str = ""
+
+
+@dataclass
+class AuditEntry:
+    """One change that an operator made."""
+
+    at: float
+    actor: str
+    what: str
+    reason: str
+
+
+@dataclass
+class FleetState:
+    """All the Fleet carries from one run to the next."""
+
+    limits: Limits = field(default_factory=Limits)
+    configured: Limits | None = None  # what the configuration file last asked for
+    mode: str = "normal"
+    since: float = 0.0
+    reason: str = ""
+    deadline_at: float = 0.0
+    book: Book = field(default_factory=Book)
+    cooling: dict[str, float] = field(default_factory=dict[str, float])  # org → until
+    audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
+
+
+def set_mode(state: FleetState, mode: str, change: ModeChange, now: float) -> bool:
+    """Change the mode; False if it is the mode already (then only the audit list grows)."""
+    note(state, now, change.actor, f"mode {mode}", change.reason)
+    state.reason = change.reason
+    state.deadline_at = now + change.deadline_seconds if change.deadline_seconds > 0 else 0.0
+    if mode == state.mode:
+        return False
+    state.mode = mode
+    state.since = now
+    return True
+
+
+def configure(state: FleetState, limits: Limits, now: float) -> bool:
+    """Take the limits of the configuration file if that file has changed since we last saw it.
+
+    So an operator's live change outlives a restart, and an edited file takes effect at one.
+    """
+    if state.configured == limits:
+        return False
+    state.configured = limits
+    set_limits(state, limits, now, "configuration", "")
+    return True
+
+
+def set_limits(state: FleetState, limits: Limits, now: float, actor: str, reason: str) -> None:
+    """Replace the limits (validated by the caller, policy/limits.py)."""
+    state.limits = limits
+    note(state, now, actor, f"limits {asdict(limits)}", reason)
+
+
+def cool_down(state: FleetState, org: str, until: float) -> None:
+    """Grant the organization nothing before `until`; never shortens a pause."""
+    state.cooling[org] = max(until, state.cooling.get(org, 0.0))
+
+
+def note(state: FleetState, now: float, actor: str, what: str, reason: str) -> None:
+    """Enter a change into the bounded audit list."""
+    entry = AuditEntry(now, actor or "unknown", what, reason)
+    state.audit = [*state.audit, entry][-AUDIT_KEPT:]
+
+
+def capacity(state: FleetState) -> int:
+    """How many permits may be out now; in maintenance none are granted."""
+    return 0 if state.mode == "maintenance" else state.limits.max_runners
+
+
+def rebalance(state: FleetState, now: float) -> list[Allot]:
+    """The allotments to send now. Pauses that are over are forgotten first."""
+    state.cooling = {org: until for org, until in state.cooling.items() if until > now}
+    return allotment.rebalance(state.book, state.limits, capacity(state), now, state.cooling)
+
+
+def next_wake(state: FleetState) -> float | None:
+    """When time alone will change the answer of `rebalance`; None if it will not."""
+    return min(state.cooling.values(), default=None)
+
+
+def status(state: FleetState, now: float) -> dict[str, Any]:
+    """What the fleet does now, as the query `status` answers it."""
+    accounts = sorted(state.book.accounts.values(), key=lambda a: a.repo)
+    return {
+        "mode": state.mode,
+        "since": state.since,
+        "reason": state.reason,
+        "limits": asdict(state.limits),
+        "capacity": capacity(state),
+        "running": sum(a.likely_in_use for a in accounts),
+        "waiting": sum(g.count for a in accounts for g in a.waiting),
+        "reserved": sum(a.reserved for a in accounts),
+        "settled": state.book.settled,
+        "cooling": dict(sorted(state.cooling.items())),
+        "repos": [
+            {
+                "repo": a.repo,
+                "running": a.likely_in_use,
+                "waiting": sum(g.count for g in a.waiting),
+                "oldest_wait_seconds": round(
+                    max((now - g.oldest for g in a.waiting), default=0.0), 1
+                ),
+                "allotment": a.allotment,
+                "limit": state.limits.repo_cap(a.repo),
+                "org_limit": state.limits.org_cap(org_of(a.repo)),
+            }
+            for a in accounts
+        ],
+        "audit": [asdict(entry) for entry in state.audit[-10:]],
+    }
+
+
+def drain_status(state: FleetState, now: float) -> dict[str, Any]:
+    """How far the drain is and when it ends, as `drain_status` and GET /admin/draining answer."""
+    loads = [
+        drain.Load(
+            repo=a.repo,
+            ages=[max(0.0, now - since) for since in a.running_since[: a.likely_in_use]]
+            + [0.0] * max(0, a.likely_in_use - len(a.running_since)),
+            waiting=sum(g.count for g in a.waiting),
+            permits=max(1, min(a.allotment or 1, state.limits.repo_cap(a.repo))),
+            durations=a.durations,
+            samples=a.samples,
+        )
+        for a in sorted(state.book.accounts.values(), key=lambda a: a.repo)
+    ]
+    busy = [load for load in loads if load.ages or load.waiting]
+    whole = drain.estimate(loads)
+    by_repo: list[dict[str, Any]] = []
+    for load in busy:
+        part = drain.estimate([load])
+        by_repo.append(
+            {
+                "repo": load.repo,
+                "running": len(load.ages),
+                "waiting": load.waiting,
+                "p50": part.p50,
+                "p90": part.p90,
+            }
+        )
+    running = sum(len(load.ages) for load in loads)
+    waiting = sum(load.waiting for load in loads)
+    return {
+        "mode": state.mode,
+        "since": state.since,
+        "reason": state.reason,
+        "running": running,
+        "waiting": waiting,
+        "drained": state.mode != "normal" and running == 0 and waiting == 0,
+        "eta_seconds": {"p50": whole.p50, "p90": whole.p90, "upper": whole.upper},
+        "eta_at": round(now + whole.p50, 1),
+        "method": whole.method,
+        "samples": whole.samples,
+        "by_repo": by_repo,
+        "blocking": sorted(by_repo, key=lambda part: (-part["p90"], part["repo"]))[:5],
+    }

@@ -1,0 +1,224 @@
+"""All of Penstock's configuration: one file, each key overridable by the environment.
+
+`penstock.toml` (or `--config`, `PENSTOCK_CONFIG`) is read once; `PENSTOCK_LIMITS__MAX_RUNNERS=12`
+overrides `max_runners` of the table `[limits]`. Temporal's own connection is not here: it follows
+the Temporal command line (`TEMPORAL_ADDRESS`, profiles, TLS, API key).
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from policy.limits import InvalidLimits, Limits, validate
+
+DEFAULT_FILE = Path("penstock.toml")
+
+
+class InvalidSettings(Exception):
+    """The configuration cannot be used; the message is one line that names the key."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _secret(value: SecretStr | None, file: Path | None, key: str) -> str:
+    """A secret given by value or by file, never both."""
+    if value is not None and file is not None:
+        raise ValueError(f"give {key} or {key}_file, not both")
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{key}_file {str(file)!r} cannot be read: {error}") from None
+    return value.get_secret_value() if value is not None else ""
+
+
+class LimitsTable(_Table):
+    """How many runners may run at once. Live changes (`penstock limits`) outlive a restart."""
+
+    max_runners: int = 6
+    max_repo_share: float = 0.5
+    default: int = 2
+    repos: dict[str, int] = Field(default_factory=dict[str, int])
+    orgs: dict[str, int] = Field(default_factory=dict[str, int])
+
+    @model_validator(mode="after")
+    def _check(self) -> "LimitsTable":
+        try:
+            validate(self.limits)
+        except InvalidLimits as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """As policy wants them."""
+        return Limits(
+            self.max_runners,
+            self.max_repo_share,
+            self.default,
+            {repo.lower(): n for repo, n in self.repos.items()},
+            {org.lower(): n for org, n in self.orgs.items()},
+        )
+
+
+class GatewayTable(_Table):
+    """Where the gateway listens, and what it lets in."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    webhook_secret: SecretStr | None = None
+    webhook_secret_file: Path | None = None
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=25 * 1024 * 1024)
+    labels: list[str] = Field(default=["self-hosted"], min_length=1)
+    owners: list[str] = Field(default=["*"], min_length=1)
+    admin_key_hashes: list[str] = Field(default_factory=list[str])
+    temporal_timeout_seconds: float = Field(default=8.0, gt=0, le=9)  # GitHub gives up after 10 s
+
+    @field_validator("admin_key_hashes")
+    @classmethod
+    def _hashes(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            if len(entry) != 64 or not set(entry) <= set("0123456789abcdef"):
+                raise ValueError("each must be 64 hexadecimal digits: penstock admin-key create")
+        return value
+
+    @property
+    def secret(self) -> str:
+        """The webhook secret; empty if none is configured."""
+        return _secret(self.webhook_secret, self.webhook_secret_file, "webhook_secret")
+
+
+class GitHubTable(_Table):
+    """How GitHub is reached, and how often."""
+
+    api_url: str = Field(default="https://api.github.com", pattern=r"^https?://[^\s/]+")
+    url: str = Field(default="https://github.com", pattern=r"^https?://[^\s/]+")
+    app_id: str = ""
+    private_key: SecretStr | None = None
+    private_key_file: Path | None = None
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    scope: Literal["repository", "organization"] = "repository"
+    mode: Literal["registration", "jit"] = "registration"
+    runner_group_id: int = Field(default=1, ge=1)
+    github_api_calls_per_minute: int = Field(default=10, ge=3, le=900)
+    tokens_per_repository_per_hour: int = Field(default=5, ge=1, le=10_000)
+
+    @property
+    def key(self) -> str:
+        """The App's private key, PEM."""
+        return _secret(self.private_key, self.private_key_file, "private_key")
+
+    @property
+    def personal_token(self) -> str:
+        """The personal access token."""
+        return _secret(self.token, self.token_file, "token")
+
+
+class RunnerTable(_Table):
+    """How a runner is started, and how long Penstock is patient with it (seconds)."""
+
+    launcher: Literal["process"] = "process"
+    command: list[str] = Field(default_factory=list[str])
+    environment: dict[str, str] = Field(default_factory=dict[str, str])
+    start_timeout_seconds: float = Field(default=600.0, gt=0)
+    finish_timeout_seconds: float = Field(default=300.0, gt=0)
+    report_timeout_seconds: float = Field(default=600.0, gt=0)
+    reacquire_seconds: float = Field(default=300.0, gt=0)
+    queue_timeout_seconds: float = Field(default=24 * 3600.0, gt=0)
+    relaunch_seconds: float = Field(default=5.0, gt=0)
+    max_launches: int = Field(default=3, ge=1, le=100)
+
+
+class Settings(BaseSettings):
+    """The whole configuration, read once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PENSTOCK_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    state_dir: Path = Path(".penstock")
+    limits: LimitsTable = LimitsTable()
+    gateway: GatewayTable = GatewayTable()
+    github: GitHubTable = GitHubTable()
+    runner: RunnerTable = RunnerTable()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file."""
+        path = _file.get("path")
+        if path is None:
+            return (init_settings, env_settings)
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path))
+
+    def check_secrets(self) -> None:
+        """Raise InvalidSettings if what a gateway or worker cannot do without is missing."""
+        try:
+            if not self.gateway.secret:
+                raise InvalidSettings(
+                    "gateway.webhook_secret is missing: set it, or gateway.webhook_secret_file, "
+                    "to the secret of the webhook at GitHub"
+                )
+            if bool(self.github.personal_token) == bool(self.github.app_id and self.github.key):
+                raise InvalidSettings(
+                    "github: give either app_id and private_key_file, or token_file"
+                )
+            if not self.runner.command:
+                raise InvalidSettings(
+                    "runner.command is missing: set it to the command that runs one runner"
+                )
+        except ValueError as error:
+            raise InvalidSettings(str(error)) from None
+
+
+_file: dict[str, Path | None] = {"path": None}
+
+
+def load(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the configuration. Raises InvalidSettings with one line that names the key."""
+    named = config or (Path(found) if (found := os.environ.get("PENSTOCK_CONFIG")) else None)
+    if named is not None and not named.is_file():
+        raise InvalidSettings(f"the configuration file {str(named)!r} does not exist")
+    path = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    _file["path"] = path
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "there is no such key"
+        where = f" ({path})" if path else ""
+        raise InvalidSettings(f"{key}: {message}{where}") from None
+    except ValueError as error:  # broken TOML, or broken JSON in an environment variable
+        raise InvalidSettings(f"{path or 'environment'}: {error}") from None

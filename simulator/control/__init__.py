@@ -1,0 +1,1 @@
+"""What no GitHub offers: making jobs, breaking things on purpose, looking inside, waiting."""

@@ -1,0 +1,1 @@
+"""The runner program, standard library only: many start at once on few cores."""

@@ -1,0 +1,228 @@
+"""Sends events in order of creation, many at once, each once: GitHub does not retry."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import httpx
+
+from simulator.faults import Faults, Rule
+from simulator.state.changes import Changes
+from simulator.state.model import Json
+from simulator.state.world import World
+from simulator.webhooks.delivery import Delivery, DeliveryLog
+from simulator.webhooks.events import HOOK_ID
+
+USER_AGENT = "GitHub-Hookshot/5f7d2e1"
+REORDER_SECONDS = 5.0
+# Receivers close idle connections (uvicorn: after 5 s): an older one might break under an event.
+LIMITS = httpx.Limits(max_connections=None, keepalive_expiry=2)
+
+
+class Sender:
+    """The queue of deliveries, the receiver's address and secret."""
+
+    def __init__(
+        self, world: World, log: DeliveryLog, faults: Faults, changes: Changes, app_id: int
+    ) -> None:
+        self.url = ""
+        self.secret = ""
+        self.log = log
+        self._world = world
+        self._faults = faults
+        self._changes = changes
+        self._app_id = app_id
+        self._queue: deque[Delivery] = deque()
+        self._held: dict[int | None, list[Delivery]] = {}
+        self._delayed = 0
+        self._active: set[asyncio.Task[None]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def pending(self) -> int:
+        """Deliveries that have not ended."""
+        held = sum(len(line) for line in self._held.values())
+        return len(self._queue) + len(self._active) + self._delayed + held
+
+    def emit(self, event: str, payload: Json, job_id: int | None = None) -> None:
+        """Something happened: tell the receiver, unless there is none."""
+        if not self.url:
+            return
+        self._admit(self._new(event, payload, self._guid(), job_id=job_id))
+
+    def redeliver(self, old: Delivery) -> Delivery:
+        """Send an old delivery's payload again: the same guid, a new id."""
+        again = self._new(old.event, old.payload, old.guid, job_id=old.job_id, redelivery=True)
+        self._admit(again)
+        return again
+
+    async def close(self) -> None:
+        """Stop sending and forget what is pending."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._queue.clear()
+        self._held.clear()
+        self._delayed = 0
+        for task in list(self._active):
+            task.cancel()
+        await asyncio.gather(*self._active, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _guid(self) -> str:
+        return str(uuid.UUID(int=self._world.rng.getrandbits(128), version=4))
+
+    def _new(
+        self,
+        event: str,
+        payload: Json,
+        guid: str,
+        *,
+        job_id: int | None,
+        redelivery: bool = False,
+    ) -> Delivery:
+        return Delivery(
+            id=next(self.log.ids),
+            guid=guid,
+            event=event,
+            payload=payload,
+            job_id=job_id,
+            redelivery=redelivery,
+        )
+
+    def _admit(self, delivery: Delivery) -> None:
+        """Queue it, or do to it what a fault asks for."""
+        repo: Json = delivery.payload.get("repository", {})
+        owner: Json = repo.get("owner", {})
+        facts: Json = {
+            "event": delivery.event,
+            "action": delivery.action,
+            "job_id": delivery.job_id,
+            "redelivery": delivery.redelivery,
+            "repo": repo.get("name"),
+            "owner": owner.get("login"),
+        }
+        rule = self._faults.for_delivery(facts)
+        if rule is None:
+            self._push(delivery)
+        else:
+            delivery.fault = rule.kind
+            self._break(delivery, rule)
+
+    def _break(self, delivery: Delivery, rule: Rule) -> None:
+        match rule.kind:
+            case "vanish":
+                return
+            case "lose":
+                self._end(delivery, "failed to connect to host", 502)
+            case "duplicate":
+                guid = self._guid() if rule.get("new_guid") else delivery.guid
+                self._push(delivery)
+                self._push(replace(delivery, id=next(self.log.ids), guid=guid))
+            case "delay":
+                self._delayed += 1
+                self._later(float(rule.get("seconds", 1)), delivery, self._undelay)
+            case "reorder":
+                self._held.setdefault(delivery.job_id, []).append(delivery)
+                self._later(float(rule.get("seconds", REORDER_SECONDS)), delivery, self._release)
+            case _:
+                self._push(delivery)  # "late" and "bad_signature" break on the way
+
+    def _later(self, seconds: float, delivery: Delivery, then: Callable[[Delivery], None]) -> None:
+        def fire() -> None:
+            self._timers.discard(timer)
+            then(delivery)
+
+        timer = asyncio.get_running_loop().call_later(seconds, fire)
+        self._timers.add(timer)
+
+    def _undelay(self, delivery: Delivery) -> None:
+        self._delayed -= 1
+        self._push(delivery)
+
+    def _release(self, delivery: Delivery) -> None:
+        line = self._held.get(delivery.job_id, [])
+        if delivery in line:
+            line.remove(delivery)
+            self._push(delivery)
+
+    def _push(self, delivery: Delivery) -> None:
+        self._queue.append(delivery)
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._queue and len(self._active) < self._world.limits.delivery_concurrency:
+            task = asyncio.create_task(self._send(self._queue.popleft()))
+            self._active.add(task)
+            task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._active.discard(task)
+        self._pump()
+        self._changes.tell()
+
+    async def _send(self, delivery: Delivery) -> None:
+        body = json.dumps(delivery.payload, separators=(",", ":")).encode()
+        delivery.request_headers = self._headers(delivery, body)
+        if self._client is None:
+            # No proxy of the environment may come between: all traffic stays on loopback.
+            self._client = httpx.AsyncClient(trust_env=False, limits=LIMITS)
+        timeout = self._world.limits.delivery_timeout
+        begun = time.perf_counter()
+        status, code = "OK", 0
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await self._client.post(
+                    self.url, content=body, headers=delivery.request_headers, timeout=None
+                )
+        except (TimeoutError, httpx.TimeoutException):
+            status = "timed out"
+        except (httpx.HTTPError, httpx.InvalidURL):
+            status, code = "failed to connect to host", 502
+        else:
+            code = answer.status_code
+            delivery.response_headers = dict(answer.headers)
+            delivery.response_body = answer.text[:10_000]
+            if not answer.is_success:
+                status = f"Invalid HTTP Response: {code}"
+            elif delivery.fault == "late":
+                status, code = "timed out", 0
+        self._end(delivery, status, code, time.perf_counter() - begun)
+        for held in self._held.pop(delivery.job_id, []):
+            self._push(held)
+
+    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Content-Type": "application/json",
+            "Accept": "*/*",
+            "X-GitHub-Event": delivery.event,
+            "X-GitHub-Delivery": delivery.guid,
+            "X-GitHub-Hook-ID": str(HOOK_ID),
+            "X-GitHub-Hook-Installation-Target-ID": str(self._app_id),
+            "X-GitHub-Hook-Installation-Target-Type": "integration",
+        }
+        if self.secret:
+            secret = self.secret if delivery.fault != "bad_signature" else f"not {self.secret}"
+            for name, digest in (
+                ("X-Hub-Signature-256", hashlib.sha256),
+                ("X-Hub-Signature", hashlib.sha1),
+            ):
+                value = hmac.new(secret.encode(), body, digest).hexdigest()
+                headers[name] = f"{digest().name}={value}"
+        return headers
+
+    def _end(self, delivery: Delivery, status: str, code: int, duration: float = 0.0) -> None:
+        delivery.status, delivery.status_code, delivery.duration = status, code, duration
+        delivery.delivered_at = self._world.clock.now()
+        self.log.add(delivery)
+        self._changes.tell()

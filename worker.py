@@ -1,0 +1,147 @@
+"""The worker: settings → clients → activities → Temporal workers. The map of what runs.
+
+queue penstock         RunnerJob, RepoSemaphore, Fleet; launch, retire, reap, workflows
+queue penstock-github  acquire_runner_token, look_up_job
+beside them            the watch: runners that end are reported to their jobs
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.clients.dead_letter_files import DeadLetterFiles
+from activities.clients.github import Credentials, GitHubClient
+from activities.clients.process_launcher import ProcessLauncher
+from activities.dead_letters import DeadLetterActivities
+from activities.jobs import JobActivities
+from activities.maintenance import MaintenanceActivities
+from activities.reaper import ReaperActivities
+from activities.runners import Launcher, RunnerActivities
+from activities.tokens import Budget, TokenActivities, Tokens
+from activities.workflows import WorkflowActivities, start_fleet
+from policy import names
+from policy.token_bucket import Rate
+from settings import Settings
+from workflows.fleet import Fleet
+from workflows.repo_semaphore import RepoSemaphore
+from workflows.runner_job import RunnerGone, RunnerJob
+
+logger = logging.getLogger(__name__)
+
+WORKFLOWS = (RunnerJob, RepoSemaphore, Fleet)
+# Ours are pure (import-linter proves it), so the sandbox need not load them anew for each run.
+PASSED_THROUGH = ("policy", "activities", "temporalio")
+GRACE = timedelta(seconds=20)
+
+
+@asynccontextmanager
+async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
+    """Run the workers inside the block; leaving it finishes what is under way."""
+    github = GitHubClient(
+        settings.github.api_url,
+        Credentials(settings.github.app_id, settings.github.key, settings.github.personal_token),
+        scope=settings.github.scope,
+        runner_group_id=settings.github.runner_group_id,
+    )
+    launcher = ProcessLauncher(
+        settings.state_dir.resolve() / "runners",
+        settings.runner.command,
+        github_url=settings.github.url,
+        api_url=settings.github.api_url,
+        scope=settings.github.scope,
+        environment=settings.runner.environment,
+    )
+    tokens = Tokens(
+        github,
+        Budget(
+            Rate(settings.github.github_api_calls_per_minute, 60.0),
+            Rate(settings.github.tokens_per_repository_per_hour, 3600.0),
+        ),
+        time.time,
+        jit=settings.github.mode == "jit",
+        throttled=lambda org, until: _cool_down(client, org, until),
+    )
+    limits = settings.limits.limits
+    runners = RunnerActivities(launcher, tokens, github, time.time)
+    of_workflows = WorkflowActivities(client, limits)
+    github_queue = _worker(
+        client,
+        names.GITHUB_TASK_QUEUE,
+        activities=[
+            TokenActivities(tokens, time.time).acquire_runner_token,
+            JobActivities(github, time.time).look_up_job,
+        ],
+    )
+    main_queue = _worker(
+        client,
+        names.TASK_QUEUE,
+        workflows=WORKFLOWS,
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+        max_cached_workflows=2_000,
+        activities=[
+            runners.launch_runner,
+            runners.retire_runner,
+            of_workflows.tell_semaphore,
+            of_workflows.ensure_semaphores,
+            of_workflows.ensure_fleet,
+            of_workflows.list_semaphores,
+            of_workflows.collect_claims,
+            ReaperActivities(client, launcher, github).reap,
+            MaintenanceActivities(launcher).stop_runners,
+            DeadLetterActivities(
+                DeadLetterFiles(settings.state_dir / "dead-letters")
+            ).record_dead_letter,
+        ],
+    )
+    try:
+        async with github_queue, main_queue:
+            await start_fleet(client, limits)
+            watch = asyncio.create_task(_watch(client, launcher))
+            try:
+                yield
+            finally:
+                watch.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watch
+    finally:
+        await launcher.close()
+        await github.close()
+
+
+def _worker(client: Client, task_queue: str, **what: Any) -> Worker:
+    return Worker(client, task_queue=task_queue, graceful_shutdown_timeout=GRACE, **what)
+
+
+async def _watch(client: Client, launcher: Launcher) -> None:
+    """Tell each job of its runner's end; then forget the runner."""
+    pause = 1.0
+    async for runner in launcher.ended():
+        while True:
+            try:
+                handle = client.get_workflow_handle(runner.workflow_id)
+                await handle.signal(RunnerJob.runner_gone, RunnerGone(runner.name))
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    logger.warning("the end of %s cannot be reported yet: %s", runner.name, error)
+                    await asyncio.sleep(pause)
+                    continue
+            await launcher.acknowledge(runner.name)
+            break
+
+
+async def _cool_down(client: Client, org: str, until: float) -> None:
+    """GitHub paused an organization: the Fleet grants it nothing meanwhile."""
+    with contextlib.suppress(RPCError):  # the pause holds in this worker even so
+        await client.get_workflow_handle(names.FLEET_ID).signal(Fleet.cool_down, args=[org, until])

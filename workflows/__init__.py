@@ -1,0 +1,1 @@
+"""Deterministic code: policy decides, activities act, these wait in between."""

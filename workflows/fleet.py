@@ -1,0 +1,195 @@
+"""Fleet: divides the capacity among the repositories, and holds the mode and the limits."""
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.maintenance import MaintenanceActivities
+    from activities.workflows import Repos, WorkflowActivities
+    from policy import allotment, fleet, messages, names
+    from policy.fleet import FleetState, ModeChange
+    from policy.limits import InvalidLimits, Limits, LimitsChange, merge
+    from policy.messages import Allot, Report
+    from workflows.alarm import Alarm
+    from workflows.options import ONE_TRY, PATIENT
+    from workflows.send import send
+
+ALLOTS_AT_ONCE = 500  # Temporal allows 2,000 pending signals
+
+
+@workflow.defn(name="Fleet")
+class Fleet:
+    """Sees each repository's demand, never a single job."""
+
+    @workflow.init
+    def __init__(self, state: FleetState) -> None:
+        """`state` is fresh (mode and limits only) or carried over."""
+        self._state = state
+        self._inbox: list[Report] = []
+        self._alarm = Alarm()
+        self._dirty = True
+        self._stop_runners = False
+        self._shown = ""
+
+    @workflow.run
+    async def run(self, state: FleetState) -> None:
+        """Hear, divide, say; for ever."""
+        allots: list[Allot] = []
+        if not state.book.epoch:
+            state.since = state.since or self._now()
+            state.book.epoch = self._epoch()
+            allots = await self._meet()
+        while True:
+            self._show_mode()
+            allots += self._take_inbox()
+            allots += fleet.rebalance(state, self._now())
+            await self._deliver(allots)
+            if self._stop_runners:
+                await self._stop_all()
+            if workflow.info().is_continue_as_new_suggested() and not self._stop_runners:
+                allots = self._take_inbox()
+                await self._deliver(allots)
+                self._take_inbox()
+                workflow.continue_as_new(state)
+            self._alarm.set(fleet.next_wake(state))
+            await workflow.wait_condition(self._awake)
+            self._dirty = False
+            allots = []
+
+    @workflow.signal
+    def report(self, report: Report) -> None:
+        """A semaphore's word on its demand."""
+        self._inbox.append(report)
+
+    @workflow.signal
+    def configure(self, limits: Limits) -> None:
+        """The configuration file's limits, at each start of a worker."""
+        self._dirty |= fleet.configure(self._state, limits, self._now())
+
+    @workflow.signal
+    def cool_down(self, org: str, until: float) -> None:
+        """GitHub paused this organization: grant it nothing before then."""
+        fleet.cool_down(self._state, org, until)
+        self._dirty = True
+
+    @workflow.signal
+    def drain(self, change: ModeChange | None = None) -> None:
+        """Take no new work; finish what is queued and running."""
+        self._set_mode("draining", change)
+
+    @workflow.signal
+    def resume(self, change: ModeChange | None = None) -> None:
+        """Take work again."""
+        self._set_mode("normal", change)
+
+    @workflow.signal
+    def maintenance(self, change: ModeChange | None = None) -> None:
+        """Take no new work and start none; what is queued is kept."""
+        self._set_mode("maintenance", change)
+        self._stop_runners |= change is not None and change.stop_running
+
+    @workflow.query
+    def status(self) -> dict[str, Any]:
+        """Mode, limits and every repository's permits."""
+        return fleet.status(self._state, self._now())
+
+    @workflow.query
+    def drain_status(self) -> dict[str, Any]:
+        """What runs, what waits, and when it will have ended."""
+        return fleet.drain_status(self._state, self._now())
+
+    @workflow.query
+    def carried(self) -> FleetState:
+        """The state as the next run would get it; a Fleet begun after this one's end asks."""
+        return self._state
+
+    @workflow.update
+    def set_limits(self, change: LimitsChange) -> Limits:
+        """Change limits, all or none; the answer is what holds now."""
+        limits = merge(self._state.limits, change)
+        fleet.set_limits(self._state, limits, self._now(), change.actor, change.reason)
+        self._dirty = True
+        return limits
+
+    @set_limits.validator
+    def _check_limits(self, change: LimitsChange) -> None:
+        try:
+            merge(self._state.limits, change)
+        except InvalidLimits as error:
+            raise ApplicationError(str(error), type="InvalidLimits", non_retryable=True) from None
+
+    def _now(self) -> float:
+        return workflow.now().timestamp()
+
+    def _epoch(self) -> str:
+        return messages.epoch(self._now(), workflow.info().run_id)
+
+    def _awake(self) -> bool:
+        return (
+            bool(self._inbox)
+            or self._dirty
+            or self._alarm.rang
+            or workflow.info().is_continue_as_new_suggested()
+        )
+
+    def _set_mode(self, mode: str, change: ModeChange | None) -> None:
+        fleet.set_mode(self._state, mode, change or ModeChange(), self._now())
+        self._dirty = True
+
+    def _show_mode(self) -> None:
+        """Into the memo, where it can be read while no worker runs, and the Temporal UI."""
+        state = self._state
+        shown = f"{state.mode}: {state.reason}" if state.reason else state.mode
+        if shown != self._shown:
+            self._shown = shown
+            workflow.upsert_memo(
+                {"mode": state.mode, "since": state.since, "reason": state.reason}
+            )
+            workflow.set_current_details(shown)
+
+    async def _meet(self) -> list[Allot]:
+        """A Fleet without memory finds the semaphores that run, and asks them all."""
+        found = await workflow.execute_activity_method(
+            WorkflowActivities.list_semaphores,
+            start_to_close_timeout=ONE_TRY,
+            retry_policy=PATIENT,
+        )
+        return [allotment.meet(self._state.book, repo) for repo in found.repos]
+
+    def _take_inbox(self) -> list[Allot]:
+        allots: list[Allot] = []
+        for report in self._inbox:
+            try:
+                allots += allotment.receive(self._state.book, report)
+            except allotment.RolledBack:
+                allots = allotment.restart(self._state.book, self._epoch())
+        self._inbox.clear()
+        return allots
+
+    async def _deliver(self, allots: list[Allot]) -> None:
+        missing: list[str] = []
+        for start in range(0, len(allots), ALLOTS_AT_ONCE):
+            batch = allots[start : start + ALLOTS_AT_ONCE]
+            arrived = await asyncio.gather(
+                *(send(names.semaphore_id(allot.repo), "allot", allot) for allot in batch)
+            )
+            missing += [allot.repo for allot, ok in zip(batch, arrived, strict=True) if not ok]
+        if missing:
+            # Terminated, or closed as idle a moment ago: revived, it says itself what it holds.
+            await workflow.execute_activity_method(
+                WorkflowActivities.ensure_semaphores,
+                Repos(sorted(set(missing))),
+                start_to_close_timeout=ONE_TRY,
+                retry_policy=PATIENT,
+            )
+
+    async def _stop_all(self) -> None:
+        self._stop_runners = False
+        await workflow.execute_activity_method(
+            MaintenanceActivities.stop_runners,
+            start_to_close_timeout=ONE_TRY,
+            retry_policy=PATIENT,
+        )

@@ -1,0 +1,15 @@
+"""Timeouts and retry policies, by what they are for."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+# Temporal, or a provider that may be down for a while: try on, with growing pauses.
+PATIENT = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=30),
+)
+ONE_TRY = timedelta(seconds=60)
+# After this the job gives its permit back and queues again, so that others may try.
+TOKEN_AND_LAUNCH = timedelta(minutes=10)

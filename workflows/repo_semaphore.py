@@ -1,0 +1,185 @@
+"""RepoSemaphore: hands out one repository's permits, as many as the Fleet allots it."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.reaper import Holders, ReaperActivities
+    from activities.workflows import Repos, WorkflowActivities
+    from policy import messages, names
+    from policy import semaphore as rules
+    from policy.messages import Acquire, Allot, Release
+    from policy.semaphore import Grant, SemaphoreState
+    from workflows.alarm import Alarm
+    from workflows.options import ONE_TRY, PATIENT
+    from workflows.send import send
+
+IDLE_SECONDS = 3600.0
+GRANTS_AT_ONCE = 500  # Temporal allows 2,000 pending signals; half of a quarter is plenty
+
+
+@workflow.defn(name="RepoSemaphore")
+class RepoSemaphore:
+    """Signals go into an inbox; one loop takes them out, decides and sends in batches."""
+
+    @workflow.init
+    def __init__(self, state: SemaphoreState) -> None:
+        """`state` is fresh (only the repository's name) or carried over."""
+        self._state = state
+        self._inbox: list[Acquire | Release | Allot] = []
+        self._alarm = Alarm()
+        self._again = True
+
+    @workflow.run
+    async def run(self, state: SemaphoreState) -> None:
+        """Serve until idle for an hour, or until the history is long enough."""
+        info = workflow.info()
+        fresh = not state.epoch
+        rules.begin(state, messages.epoch(info.start_time.timestamp(), info.run_id), self._now())
+        if fresh:
+            await self._rebuild()
+        while True:
+            self._set_alarm()
+            await workflow.wait_condition(self._awake)
+            await self._look_at_holders()
+            self._again = False
+            await self._turn()
+            if workflow.info().is_continue_as_new_suggested():
+                # Not "when the inbox is empty": in a storm it never is. It is emptied into the
+                # state, and what comes later is carried by Temporal to the next run.
+                self._take_inbox()
+                workflow.continue_as_new(state)
+            if self._idle() and await self._close():
+                return
+
+    @workflow.signal
+    def acquire(self, request: Acquire) -> None:
+        """A job asks for a permit."""
+        self._inbox.append(request)
+
+    @workflow.signal
+    def release(self, message: Release) -> None:
+        """A job gives its permit back, or leaves the queue."""
+        self._inbox.append(message)
+
+    @workflow.signal
+    def allot(self, message: Allot) -> None:
+        """The Fleet's word on how many permits may be out."""
+        self._inbox.append(message)
+
+    @workflow.query
+    def state(self) -> dict[str, Any]:
+        """Holders, waiters in order, allotment."""
+        now = self._now()
+        waiters = sorted(
+            self._state.waiters, key=lambda job: rules.position(self._state, job, now)
+        )
+        return {
+            "repo": self._state.repo,
+            "epoch": self._state.epoch,
+            "fleet_epoch": self._state.fleet_epoch,
+            "allotment": self._state.allotment,
+            "in_use": self._state.in_use,
+            "holders": [asdict(lease) for lease in self._state.holders.values()],
+            "waiting": len(waiters),
+            "waiters": waiters[:1000],
+            "samples": len(self._state.durations),
+        }
+
+    def _now(self) -> float:
+        return workflow.now().timestamp()
+
+    def _awake(self) -> bool:
+        return (
+            bool(self._inbox)
+            or self._again
+            or self._alarm.rang
+            or workflow.info().is_continue_as_new_suggested()
+        )
+
+    def _set_alarm(self) -> None:
+        state, now = self._state, self._now()
+        times = [rules.next_eligible_at(state, now), rules.next_look_at(state)]
+        if not state.holders and not state.waiters:
+            times.append(state.idle_since + IDLE_SECONDS)
+        self._alarm.set(min((at for at in times if at is not None), default=None))
+
+    async def _rebuild(self) -> None:
+        """No memory: grant nothing before every running job has said what it holds."""
+        answer = await workflow.execute_activity_method(
+            WorkflowActivities.collect_claims,
+            Repos([self._state.repo]),
+            start_to_close_timeout=ONE_TRY,
+            retry_policy=PATIENT,
+        )
+        rules.adopt(self._state, answer.claims, self._now())
+
+    def _take_inbox(self) -> list[Grant]:
+        """Enter what came; the answer is grants to say again to jobs that asked again."""
+        again: list[Grant] = []
+        for message in self._inbox:
+            if isinstance(message, Acquire):
+                repeated = rules.acquire(self._state, message)
+                if repeated:
+                    again.append(repeated)
+            elif isinstance(message, Release):
+                rules.release(self._state, message, self._now())
+            else:
+                rules.allot(self._state, message)
+        self._inbox.clear()
+        return again
+
+    async def _turn(self) -> None:
+        """Decide on all that is known, then send it as one batch."""
+        grants = self._take_inbox()
+        grants += rules.grants(self._state, self._now())[:GRANTS_AT_ONCE]
+        sends = [self._grant(grant) for grant in grants]
+        if rules.report_due(self._state, self._now()):
+            sends.append(self._report(rules.report(self._state, self._now())))
+        await asyncio.gather(*sends)
+
+    async def _grant(self, grant: Grant) -> None:
+        if not await send(grant.job, "granted", grant.granted):
+            # A closed waiter holds nothing: its permit is free for the next at once.
+            rules.release(self._state, Release(grant.job, grant.granted.lease), self._now())
+            self._again = True
+
+    async def _report(self, report: messages.Report) -> None:
+        if not await send(names.FLEET_ID, "report", report):
+            await workflow.execute_activity_method(
+                WorkflowActivities.ensure_fleet,
+                start_to_close_timeout=ONE_TRY,
+                retry_policy=PATIENT,
+            )
+            rules.forget_report(self._state)
+            self._again = True
+
+    async def _look_at_holders(self) -> None:
+        """Sweep: a terminated job gives nothing back by itself."""
+        due = rules.next_look_at(self._state)
+        if due is None or self._now() < due:
+            return
+        suspects = rules.suspects(self._state, self._now())
+        answer = await workflow.execute_activity_method(
+            ReaperActivities.reap,
+            Holders(self._state.repo, suspects),
+            start_to_close_timeout=ONE_TRY,
+            retry_policy=PATIENT,
+        )
+        rules.reap(self._state, answer.jobs, self._now())
+
+    def _idle(self) -> bool:
+        state = self._state
+        return (
+            not (state.holders or state.waiters or self._inbox or self._again)
+            and self._now() >= state.idle_since + IDLE_SECONDS
+        )
+
+    async def _close(self) -> bool:
+        """Tell the Fleet that nothing is kept; False if somebody asked meanwhile."""
+        await send(names.FLEET_ID, "report", rules.report(self._state, self._now(), closing=True))
+        rules.forget_report(self._state)
+        return not self._inbox

@@ -1,0 +1,384 @@
+"""RunnerJob: one queued job, from its webhook to the end of the runner launched for it."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.dead_letters import DeadLetter, DeadLetterActivities
+    from activities.errors import GITHUB_REFUSED, LAUNCH_REFUSED, TOKEN_DEFERRED
+    from activities.jobs import JobActivities, JobQuestion
+    from activities.runners import LaunchRequest, RetireRequest, RunnerActivities
+    from activities.tokens import TokenActivities, TokenRequest
+    from activities.workflows import Permit, WorkflowActivities
+    from policy import job as rules
+    from policy import names, priority
+    from policy.job import JobState, Patience
+    from policy.limits import org_of
+    from policy.messages import Acquire, Claim, Granted, Release
+    from workflows.alarm import Alarm
+    from workflows.options import ONE_TRY, PATIENT, TOKEN_AND_LAUNCH
+    from workflows.send import send
+
+T = TypeVar("T")
+UNAVAILABLE_PAUSE = 60.0  # seconds a job steps back when tokens cannot be had at all
+LONGEST_PAUSE = 600.0
+
+
+@dataclass
+class JobInput:
+    """A job of ours, as its first webhook told it."""
+
+    repo: str  # owner/repo, lower case
+    job_id: str
+    labels: list[str] = field(default_factory=list[str])
+    priority: str = "normal"
+    queued_at: float = 0.0
+    patience: Patience = field(default_factory=Patience)
+    asked: bool = True  # whoever started us asks the semaphore too
+
+
+@dataclass
+class JobInProgress:
+    """GitHub gave the job to this runner."""
+
+    runner_name: str = ""
+
+
+@dataclass
+class JobCompleted:
+    """The job has ended."""
+
+    conclusion: str = ""
+    runner_name: str = ""
+
+
+@dataclass
+class RunnerBusy:
+    """A runner of ours took this job (its own or another's)."""
+
+    runner_name: str
+    job_id: str = ""
+
+
+@dataclass
+class RunnerGone:
+    """A runner of ours has ended."""
+
+    runner_name: str
+
+
+@dataclass
+class JobResult:
+    """How it went. Durations are seconds."""
+
+    outcome: str
+    conclusion: str
+    waited: float  # from the webhook to the first permit
+    ran: float  # all runners launched for it, together
+    runner: str
+    launches: int
+    reason: str = ""
+
+
+@workflow.defn(name="RunnerJob")
+class RunnerJob:
+    """Waits for a permit, launches a runner, follows it, gives the permit back."""
+
+    @workflow.init
+    def __init__(self, job: JobInput) -> None:
+        """Signals that came with the start are handled before `run`."""
+        now = workflow.now().timestamp()
+        self._job = job
+        self._state = JobState(queued_at=job.queued_at or now)
+        self._since = now
+        self._why = "it begins"
+        self._news = False
+        self._unwanted: list[str] = []  # leases to give back at once
+        self._alarm = Alarm()
+        if job.asked:
+            rules.asked(self._state, now)
+
+    @workflow.run
+    async def run(self, job: JobInput) -> JobResult:
+        """Decide, act, wait, until the job needs no more of us."""
+        while True:
+            self._news = False
+            await self._return_unwanted()
+            step = rules.decide(self._state, job.patience, workflow.now().timestamp())
+            self._why = step.why
+            workflow.set_current_details(f"{self._state.phase}: {step.why}")
+            match step.do:
+                case rules.END:
+                    return await self._end(step.outcome)
+                case rules.WAIT:
+                    await self._wait(step.until)
+                case rules.ACQUIRE:
+                    await self._acquire()
+                case rules.RELEASE:
+                    await self._release(self._state.lease)
+                    rules.released(self._state)
+                case rules.TOKEN:
+                    await self._token()
+                case rules.LAUNCH:
+                    await self._launch()
+                case rules.RETIRE:
+                    await self._retire()
+                case _:
+                    await self._look_up()
+
+    @workflow.signal
+    def granted(self, grant: Granted) -> None:
+        """A lease from the semaphore."""
+        unwanted = rules.granted(self._state, grant.lease, workflow.now().timestamp())
+        if unwanted:
+            self._unwanted.append(unwanted)
+        self._news = True
+
+    @workflow.signal
+    def job_in_progress(self, event: JobInProgress) -> None:
+        """GitHub's event, from the gateway."""
+        rules.in_progress(self._state, event.runner_name, workflow.now().timestamp())
+        rules.runner_busy(self._state, event.runner_name, self._job.job_id)
+        self._news = True
+
+    @workflow.signal
+    def job_completed(self, event: JobCompleted) -> None:
+        """GitHub's event, from the gateway."""
+        now = workflow.now().timestamp()
+        rules.completed(self._state, event.conclusion, event.runner_name, now)
+        rules.runner_busy(self._state, event.runner_name, self._job.job_id)
+        self._news = True
+
+    @workflow.signal
+    def runner_busy(self, event: RunnerBusy) -> None:
+        """Our runner took a job, says GitHub's event of that job."""
+        rules.runner_busy(self._state, event.runner_name, event.job_id)
+        self._news = True
+
+    @workflow.signal
+    def runner_gone(self, event: RunnerGone) -> None:
+        """Our runner has ended, says who ran it."""
+        now = workflow.now().timestamp()
+        rules.runner_gone(self._state, event.runner_name, self._job.patience, now)
+        self._news = True
+
+    @workflow.query
+    def explain(self) -> dict[str, Any]:
+        """What the job waits for, and all that is known of it."""
+        state = self._state
+        now = workflow.now().timestamp()
+        return {
+            "repo": self._job.repo,
+            "job_id": self._job.job_id,
+            "priority": self._job.priority,
+            "state": state.phase,
+            "runner": {"name": state.runner_name, "state": state.runner},
+            "why": self._why,
+            "permit": "held" if state.lease else "waiting" if state.waiting_since else "none",
+            "waited_seconds": round((state.first_granted_at or now) - self._since, 3),
+            "launches": state.launches,
+            "not_before": state.not_before,
+            "reasons": state.reasons,
+            "semaphore": names.semaphore_id(self._job.repo),
+        }
+
+    @workflow.query
+    def claim(self) -> Claim:
+        """What a semaphore without memory must know of us."""
+        state = self._state
+        return Claim(
+            workflow.info().workflow_id,
+            state.lease,
+            state.granted_at,
+            bool(state.waiting_since),
+            self._job.priority,
+            state.queued_at,
+            state.not_before,
+        )
+
+    async def _wait(self, until: float | None) -> None:
+        self._alarm.set(until)
+        try:
+            await workflow.wait_condition(lambda: self._news or self._alarm.rang)
+        except asyncio.CancelledError:
+            # An operator cancelled the workflow: see the runner off, give the permit back, end.
+            self._state.stop_asked = True
+
+    async def _finish(self, act: Awaitable[T]) -> T:
+        """Carry an act to its end even if the workflow is cancelled meanwhile."""
+        task = asyncio.ensure_future(act)
+        while True:
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if task.done():
+                    raise
+                self._state.stop_asked = True
+
+    async def _acquire(self) -> None:
+        state = self._state
+        request = Acquire(
+            workflow.info().workflow_id, self._job.priority, state.queued_at, state.not_before
+        )
+        await self._tell(Permit(self._job.repo, acquire=request))
+        if not state.lease:
+            rules.asked(state, workflow.now().timestamp())
+
+    async def _release(self, lease: str) -> None:
+        message = Release(
+            workflow.info().workflow_id, lease, self._state.runner_seconds, self._state.conclusion
+        )
+        if not await self._finish(send(names.semaphore_id(self._job.repo), "release", message)):
+            await self._tell(Permit(self._job.repo, release=message))
+
+    async def _return_unwanted(self) -> None:
+        while self._unwanted:
+            await self._release(self._unwanted.pop())
+
+    async def _tell(self, permit: Permit) -> None:
+        await self._finish(
+            workflow.execute_activity_method(
+                WorkflowActivities.tell_semaphore,
+                permit,
+                start_to_close_timeout=ONE_TRY,
+                retry_policy=PATIENT,
+            )
+        )
+
+    async def _token(self) -> None:
+        try:
+            await self._finish(
+                workflow.execute_activity_method(
+                    TokenActivities.acquire_runner_token,
+                    TokenRequest(self._job.repo),
+                    task_queue=names.GITHUB_TASK_QUEUE,
+                    start_to_close_timeout=ONE_TRY,
+                    schedule_to_close_timeout=TOKEN_AND_LAUNCH,
+                    retry_policy=PATIENT,
+                    priority=Priority(
+                        priority_key=1 + priority.level(self._job.priority),
+                        fairness_key=org_of(self._job.repo)[:64],
+                    ),
+                )
+            )
+        except ActivityError as error:
+            self._hold_up(error)
+        else:
+            self._state.token_ready = True
+
+    async def _launch(self) -> None:
+        state = self._state
+        name = names.runner_name(self._job.job_id, state.launches + 1)
+        rules.launching(state, name, workflow.now().timestamp())
+        request = LaunchRequest(
+            workflow.info().workflow_id, self._job.repo, name, self._job.labels
+        )
+        try:
+            await self._finish(
+                workflow.execute_activity_method(
+                    RunnerActivities.launch_runner,
+                    request,
+                    start_to_close_timeout=ONE_TRY,
+                    schedule_to_close_timeout=TOKEN_AND_LAUNCH,
+                    retry_policy=PATIENT,
+                    summary=name,
+                )
+            )
+        except ActivityError as error:
+            kind = _type_of(error)
+            if kind in (TOKEN_DEFERRED, GITHUB_REFUSED):
+                rules.launch_undone(state)
+                self._hold_up(error)
+                return
+            if kind != LAUNCH_REFUSED:
+                await self._retire()  # nobody knows whether it started: make sure that it did not
+            rules.launch_failed(
+                state, str(error.cause), self._job.patience, workflow.now().timestamp()
+            )
+
+    def _hold_up(self, error: ActivityError) -> None:
+        """There is no token for now. What a repair can mend is waited for, not given up."""
+        cause = error.cause
+        pause = min(LONGEST_PAUSE, UNAVAILABLE_PAUSE * 2**self._state.held_up_times)
+        if _type_of(error) == TOKEN_DEFERRED and isinstance(cause, ApplicationError):
+            pause = float(cause.details[0])
+        why = f"no runner token: {cause or error}"
+        rules.hold_up(self._state, why, workflow.now().timestamp() + pause)
+
+    async def _retire(self) -> None:
+        state = self._state
+        result = "busy"
+        try:
+            answer = await self._finish(
+                workflow.execute_activity_method(
+                    RunnerActivities.retire_runner,
+                    RetireRequest(self._job.repo, state.runner_name),
+                    start_to_close_timeout=ONE_TRY,
+                    retry_policy=PATIENT,
+                    summary=state.runner_name,
+                )
+            )
+            result = answer.result
+        except ActivityError as error:
+            # GitHub refused even to say: then it is left alone, as a busy one is.
+            state.reasons = [*state.reasons, str(error.cause)][-5:]
+        rules.retired(state, result, self._job.patience, workflow.now().timestamp())
+
+    async def _look_up(self) -> None:
+        now = workflow.now().timestamp()
+        try:
+            record = await self._finish(
+                workflow.execute_activity_method(
+                    JobActivities.look_up_job,
+                    JobQuestion(self._job.repo, self._job.job_id),
+                    task_queue=names.GITHUB_TASK_QUEUE,
+                    start_to_close_timeout=ONE_TRY,
+                    schedule_to_close_timeout=TOKEN_AND_LAUNCH,
+                    retry_policy=PATIENT,
+                )
+            )
+        except ActivityError:
+            rules.looked_up(self._state, "", "", now)
+        else:
+            rules.looked_up(self._state, record.status, record.conclusion, now)
+
+    async def _end(self, outcome: str) -> JobResult:
+        state, job = self._state, self._job
+        if outcome in ("failed", "expired"):
+            letter = DeadLetter(
+                id=f"job-{job.repo.replace('/', '-')}-{job.job_id}",
+                kind="job",
+                reason=state.failure or "queued for longer than GitHub keeps a job",
+                at=workflow.now().timestamp(),
+                next_step="mend the cause, then re-run the job at GitHub",
+                repo=job.repo,
+                job_id=job.job_id,
+            )
+            await self._finish(
+                workflow.execute_activity_method(
+                    DeadLetterActivities.record_dead_letter,
+                    letter,
+                    start_to_close_timeout=ONE_TRY,
+                    retry_policy=PATIENT,
+                )
+            )
+        await self._return_unwanted()
+        return JobResult(
+            outcome=outcome,
+            conclusion=state.conclusion,
+            waited=round(max(0.0, (state.first_granted_at or self._since) - self._since), 3),
+            ran=round(state.runner_seconds, 3),
+            runner=state.runner_name,
+            launches=state.launches,
+            reason=state.failure,
+        )
+
+
+def _type_of(error: ActivityError) -> str:
+    return (error.cause.type or "") if isinstance(error.cause, ApplicationError) else ""
