@@ -87,7 +87,7 @@ class GatewayTable(_Table):
     webhook_secret: SecretStr | None = None
     webhook_secret_file: Path | None = None
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=25 * 1024 * 1024)
-    labels: list[str] = Field(default=["self-hosted"], min_length=1)
+    labels: list[str] = Field(default=["self-hosted", "linux", "x64"], min_length=1)
     owners: list[str] = Field(default=["*"], min_length=1)
     admin_key_hashes: list[str] = Field(default_factory=list[str])
     temporal_timeout_seconds: float = Field(default=8.0, gt=0, le=9)  # GitHub gives up after 10 s

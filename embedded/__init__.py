@@ -1,1 +1,1 @@
-"""Penstock with everything on board: its own Temporal server, gateway and worker in one process."""
+"""Penstock with all on board: a Temporal server of its own, gateway and worker in one process."""

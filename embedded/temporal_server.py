@@ -1,8 +1,8 @@
 """Temporal's development server as our own child process, with its data in a file.
 
 Never the SDK's ephemeral server: shutting that down can abort the interpreter. The server holds a
-lock on FOLDER/temporal.lock for as long as it lives, so a Penstock that was killed finds the server
-it left behind and takes it over.
+lock on FOLDER/temporal.lock for as long as it lives, so a Penstock that was killed finds the
+server it left behind and takes it over.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ back by sending a lower n, and counts as free only when that is acknowledged. Si
 are state, lost order and duplicates change nothing (docs/decisions/0001-allotments.md).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from policy.allocation import Allocation, Demand, Snapshot, allocation, org_cap
 from policy.limits import Limits, org_of
@@ -54,10 +54,13 @@ class Book:
 
 
 def meet(book: Book, repo: str) -> Allot:
-    """First word of a Fleet started afresh to a semaphore that it found running."""
+    """First word of a Fleet started afresh to a semaphore that it found running.
+
+    It is meant for whichever life of it hears it, and each freezes and reports.
+    """
     account = book.accounts.setdefault(repo, Account(repo))
     account.settled = False
-    return _send(book, account, account.reserved)
+    return replace(_send(book, account, account.reserved), epoch="")
 
 
 def receive(book: Book, report: Report) -> list[Allot]:

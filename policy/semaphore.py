@@ -129,8 +129,10 @@ def allot(state: SemaphoreState, message: Allot) -> bool:
             return True
     if message.sequence <= state.sequence:
         return False
-    # The Fleet can use what it took back only once it knows that we know.
-    state.ack_due = state.ack_due or message.n < state.allotment
+    # The Fleet can use what it took back only once it knows that we know; what a message that
+    # we now will never take had offered counts as taken back.
+    overtook = message.sequence > state.sequence + 1
+    state.ack_due = state.ack_due or overtook or message.n < state.allotment
     state.sequence = message.sequence
     state.allotment = message.n
     if state.believed_in_use >= 0:
@@ -234,14 +236,18 @@ def report_due(state: SemaphoreState, now: float) -> bool:
 
 
 def report(state: SemaphoreState, now: float, *, closing: bool = False) -> Report:
-    """The report for the Fleet; it counts as told from here on."""
+    """The report for the Fleet; it counts as told from here on.
+
+    With a closing report everything allotted is given up: should somebody ask meanwhile, the
+    semaphore lives on as a new one, whatever is still on its way to the old.
+    """
     groups = waiting_by_priority(state, now)
     state.report_number += 1
     state.believed_in_use = state.in_use
     state.believed_waiting = sum(group.count for group in groups)
     state.believed_head = groups[0].priority if groups else ""
     state.ack_due = False
-    return Report(
+    told = Report(
         repo=state.repo,
         epoch=state.epoch,
         number=state.report_number,
@@ -255,6 +261,10 @@ def report(state: SemaphoreState, now: float, *, closing: bool = False) -> Repor
         samples=len(state.durations),
         closing=closing,
     )
+    if closing:
+        state.fleet_epoch, state.sequence, state.allotment = "", 0, 0
+        begin(state, state.epoch + "~", now)  # sorts after the old life, and before the next run
+    return told
 
 
 def forget_report(state: SemaphoreState) -> None:

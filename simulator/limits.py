@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Limits:
-    """Counts and seconds; changed by `POST /_control/limits`. Sources: docs:rate-limits, and the README."""
+    """Counts and seconds; changed by `POST /_control/limits`. Sources: README."""
 
     core_per_hour: int = 5000
     registration_per_hour: int = 10000

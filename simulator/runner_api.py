@@ -1,7 +1,7 @@
 """The runner's side: register, wait in a long poll, accept a job, report its end.
 
-It stands in for the runner's real protocol, which is not documented. The long poll's connection is the runner's
-sign of life: when it breaks, the runner is gone.
+It stands in for the runner's real protocol, which is not documented. The long poll's connection
+is the runner's sign of life: when it breaks, the runner is gone.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Requests, answers and routes, as little as is needed: the simulator must not be the bottleneck."""
+"""Requests, answers and routes, as little as needed: this must not be the bottleneck."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -42,8 +42,8 @@ class Fleet:
             state.since = state.since or self._now()
             state.book.epoch = self._epoch()
             allots = await self._meet()
+        self._show_mode()
         while True:
-            self._show_mode()
             allots += self._take_inbox()
             allots += fleet.rebalance(state, self._now())
             await self._deliver(allots)
@@ -137,6 +137,7 @@ class Fleet:
 
     def _set_mode(self, mode: str, change: ModeChange | None) -> None:
         fleet.set_mode(self._state, mode, change or ModeChange(), self._now())
+        self._show_mode()  # at once: gateways read it to refuse from here on
         self._dirty = True
 
     def _show_mode(self) -> None:

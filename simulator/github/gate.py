@@ -12,6 +12,10 @@ from simulator.state.model import Json
 from simulator.web import Answer, ApiError, Request
 
 API_VERSIONS = ("2022-11-28", "2026-03-10")
+NO_USER_AGENT = (
+    "Request forbidden by administrative rules. Please make sure your request has a User-Agent "
+    "header"
+)
 READS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -53,8 +57,7 @@ class Gate:
         if version not in API_VERSIONS:
             raise ApiError(400, f'"{version}" is not a supported version.')
         if "user-agent" not in request.headers:
-            raise ApiError(403, "Request forbidden by administrative rules. Please make sure your request has a "
-                           "User-Agent header")  # fmt: skip
+            raise ApiError(403, NO_USER_AGENT)
         found = self._routes.match(request.method, request.path)
         if found is not None:
             seen.route, seen.resource = found[0], found[1].resource

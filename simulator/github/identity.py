@@ -20,7 +20,7 @@ _UNCHECKED: Any = {f"verify_{claim}": False for claim in _CLAIMS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls; `key` is whose limits are used. `installation` None: the App, or a PAT for all."""
+    """Who calls; `key`: whose limits are used; `installation` None: the App, or a PAT for all."""
 
     kind: str  # app, installation, pat, anonymous
     key: str
@@ -35,7 +35,7 @@ class Caller:
             return True
         name, level = permission
         held = self.permissions.get(name)
-        return held == level or held == "write"
+        return held in {level, "write"}
 
     def sees(self, owner: str, repo: str | None) -> bool:
         """True when this token reaches an organization, or a repository of it."""
@@ -55,7 +55,7 @@ ANONYMOUS = Caller(kind="anonymous", key="anonymous")
 
 
 class AppIdentity:
-    """The App as GitHub knows it: its ids and its public key; a client signs with the other half."""
+    """The App as GitHub knows it: its ids and its public key; a client has the other half."""
 
     def __init__(self, app_id: int, client_id: str, public_key: str | None, clock: Clock) -> None:
         self.app_id = app_id
@@ -76,13 +76,14 @@ class AppIdentity:
         if issued is None or issued > now + JWT_FUTURE_SECONDS:
             raise ApiError(
                 401,
-                "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
+                "'Issued at' claim ('iat') must be an Integer representing the time that the "
+                "assertion was issued",
             )
         if expires is None or expires <= now:
             raise ApiError(
                 401,
-                "'Expiration time' claim ('exp') must be a numeric value representing the future time at which "
-                "the assertion expires",
+                "'Expiration time' claim ('exp') must be a numeric value representing the future "
+                "time at which the assertion expires",
             )
         if expires > now + JWT_MAX_SECONDS:
             raise ApiError(401, "'Expiration time' claim ('exp') is too far in the future")
@@ -129,20 +130,21 @@ class Tokens:
     ) -> tuple[str, float, dict[str, str]]:
         """A new installation token, when it dies, and what it may do.
 
-        Its form is that of 2026: long, of no fixed length, with dots and `-` (changelog 2026-05-15).
+        Its form is that of 2026: long, of no fixed length, with dots and `-`.
         """
         expires_at = self._world.clock.now() + self._limits.installation_token_seconds
-        secret = self._world.secret
-        length = self._world.rng.randrange(300, 380)
-        token = f"ghs_{self._app.app_id}_{secret('eyJ', 90)}.{secret('eyJ', length)}.{secret('', 40)}-{secret('', 44)}"
+        secret, length = self._world.secret, self._world.rng.randrange(300, 380)
+        head, claims = secret("eyJ", 90), secret("eyJ", length)
+        token = f"ghs_{self._app.app_id}_{head}.{claims}.{secret('', 40)}-{secret('', 44)}"
         granted = PERMISSIONS if permissions is None else {"metadata": "read"} | permissions
+        names = None
+        if repositories is not None:
+            names = frozenset(repo.name.lower() for repo in repositories)
         self._callers[token] = Caller(
             kind="installation",
             key=f"installation:{installation.id}",
             installation=installation,
-            repositories=None
-            if repositories is None
-            else frozenset(r.name.lower() for r in repositories),
+            repositories=names,
             permissions=granted,
             expires_at=expires_at,
         )

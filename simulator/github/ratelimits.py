@@ -1,4 +1,4 @@
-"""GitHub's limits (docs:rate-limits): primary by the hour, secondary by points, concurrency, registrations."""
+"""GitHub's limits (docs:rate-limits): an hour, points a minute, at a time, registrations."""
 
 import math
 from collections import deque
@@ -13,8 +13,8 @@ CORE, REGISTRATION = "core", "actions_runner_registration"
 LIMITS_DOCS = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
 SECONDARY_DOCS = f"{LIMITS_DOCS}#about-secondary-rate-limits"
 SECONDARY = (
-    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to "
-    "GitHub Support for help, please include the request ID"
+    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. "
+    "If you reach out to GitHub Support for help, please include the request ID"
 )
 ANONYMOUS_PER_HOUR = 60
 
@@ -123,7 +123,7 @@ class RateLimits:
     def secondary(
         self, caller: str, retry_after: float | None = -1.0, status: int | None = None
     ) -> ApiError:
-        """The refusal of a secondary limit; `retry_after` None: without the header, -1: the usual."""
+        """The refusal of a secondary limit; `retry_after` None: no header, -1: the usual."""
         self.limited += 1
         if retry_after is not None and retry_after < 0:
             retry_after = self._limits.secondary_retry_after

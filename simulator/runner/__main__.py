@@ -1,8 +1,8 @@
-"""A self-hosted runner: registers, takes one job, holds its connection for the job's length, reports, ends.
+"""A self-hosted runner: registers, takes one job, holds its connection while it works, reports.
 
-Standard library only, and little of it: many start at once. `python -I -S .../simulator/runner/__main__.py` is the
-fastest way to start it. Exit codes are those of the real `run.sh`: 0 hides how the job ended; 1: not registered, or the
-server is gone.
+Standard library only, and little of it: many start at once. The fastest way to start it is
+`python -I -S .../simulator/runner/__main__.py`. Exit codes are those of the real `run.sh`: 0 hides
+how the job ended; 1: not registered, or the server is gone.
 """
 
 import json
@@ -46,7 +46,7 @@ class Connection:
         self._file = self._socket.makefile("rb")
 
     def post(self, path: str, body: "Json", wait: float = 0.0) -> "tuple[int, Json]":
-        """Post and return status and JSON; `wait`: how long the server may take on purpose, seconds."""
+        """Post; status and JSON. `wait`: how long the server may take on purpose, seconds."""
         data = json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
@@ -153,7 +153,7 @@ class Runner:
         seconds, cancelled = float(message["seconds"]), False
         if self._fault == "die_in_job":
             # In the middle of the work, with the connection open: the server sees it break.
-            signal.signal(signal.SIGALRM, lambda *_: os._exit(FAILED))
+            signal.signal(signal.SIGALRM, die)
             signal.setitimer(signal.ITIMER_REAL, max(seconds / 2, 0.05))
             seconds += 60
         if seconds > 0:
@@ -199,6 +199,11 @@ def interrupt(_signal: int, _frame: "FrameType | None") -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise Interrupted
+
+
+def die(_signal: int, _frame: "FrameType | None") -> None:
+    """End at once, as if killed."""
+    os._exit(FAILED)
 
 
 def main() -> int:

@@ -49,7 +49,7 @@ class Assignment:
         self._idle.remove(runner)
 
     def withdraw(self, job: Job) -> None:
-        """The job no longer wants a runner: out of the queue, or back from one that has not begun."""
+        """The job wants no runner: out of the queue, or back from one that has not begun."""
         self.queue.remove(job)
         runner = job.runner
         if runner is not None and not runner.accepted:

@@ -1,4 +1,4 @@
-"""The life of a job: waiting, queued, in_progress, completed, and each event GitHub tells of it."""
+"""The life of a job: waiting, queued, in_progress, completed, and the events of it."""
 
 import asyncio
 import itertools

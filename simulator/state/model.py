@@ -1,4 +1,4 @@
-"""The things GitHub keeps; times are epoch seconds of the simulator's clock, None until they happen."""
+"""The things GitHub keeps; times are epoch seconds by its clock, None until they happen."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 class Scope(NamedTuple):
-    """Where a runner may take jobs: one repository, or (repo None) all of an organization. Lower case."""
+    """Where a runner may take jobs: a repository, or (repo None) an organization. Lower case."""
 
     owner: str
     repo: str | None

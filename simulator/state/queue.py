@@ -1,7 +1,8 @@
 """Who gets which job: queued jobs and idle runners, each indexed by place and label set.
 
-Nothing binds a job to the runner that was started for it: any idle runner whose labels cover the job's and whose
-scope covers its repository may get it (docs:self-hosted runners reference; actions/runner#620).
+Nothing binds a job to the runner that was started for it: any idle runner whose labels cover the
+job's and whose scope covers its repository may get it (docs:self-hosted runners reference;
+actions/runner#620).
 """
 
 import random
@@ -39,12 +40,13 @@ class JobQueue:
             del groups[job.wants]  # labels such as run-id=7 are used once
 
     def take(self, runner: Runner) -> Job | None:
-        """Remove and return the job this runner gets, by the order asked for; None: there is none."""
+        """Remove and return the job this runner gets, by the order asked for; None: none."""
         lines = list(self._lines(runner))
         if not lines:
             return None
         if self.order == "random":
-            job = self._rng.choice([job for line in lines for job in line.values()])
+            every = [one for line in lines for one in line.values()]
+            job = self._rng.choice(every)
         elif self.order == "newest":
             job = max((next(reversed(line.values())) for line in lines), key=_age)
         else:

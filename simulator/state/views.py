@@ -6,8 +6,8 @@ from simulator.clock import stamp, stamp_or_none
 from simulator.state.model import Job, Json, Repository, Run, Runner
 
 _PLAIN = (
-    "forks", "teams", "hooks", "events", "tags", "languages", "stargazers", "contributors", "subscribers",
-    "subscription", "merges", "downloads", "deployments",
+    "forks", "teams", "hooks", "events", "tags", "languages", "stargazers", "contributors",
+    "subscribers", "subscription", "merges", "downloads", "deployments",
 )  # fmt: skip
 _TEMPLATES = {
     "keys_url": "keys{/key_id}",
@@ -62,7 +62,6 @@ def user(base: str, login: str, number: int, kind: str = "Organization") -> Json
         "events_url": f"{own}/events{{/privacy}}",
         "received_events_url": f"{own}/received_events",
         "type": kind,
-        "user_view_type": "public",
         "site_admin": False,
     }
 
@@ -165,7 +164,8 @@ def runner(one: Runner) -> Json:
 
 def job(base: str, one: Job) -> Json:
     """A job; the API and the webhook write it alike."""
-    own = f"{base}/repos/{one.run.repository.full_name}"
+    full_name = one.run.repository.full_name
+    own = f"{base}/repos/{full_name}"
     begun = one.started_at or one.queued_at or one.created_at
     return {
         "id": one.id,
@@ -177,7 +177,7 @@ def job(base: str, one: Job) -> Json:
         "node_id": node_id("CR", one.id),
         "head_sha": one.run.head_sha,
         "url": f"{own}/actions/jobs/{one.id}",
-        "html_url": f"{base}/{one.run.repository.full_name}/actions/runs/{one.run.id}/job/{one.id}",
+        "html_url": f"{base}/{full_name}/actions/runs/{one.run.id}/job/{one.id}",
         "status": one.status,
         "conclusion": one.conclusion,
         "created_at": stamp(one.created_at),

@@ -1,1 +1,1 @@
-"""Events on their way to the receiver: payload, signature, attempt, log, and the faults asked for."""
+"""Events on their way to the receiver: payload, signature, attempt, log, faults."""

@@ -75,5 +75,23 @@ def _deployment(base: str, job: Job) -> Json:
         "payload": {},
         "transient_environment": False,
         "production_environment": False,
-        "performed_via_github_app": None,
+        "performed_via_github_app": _actions_app(base, job.created_at),
+    }
+
+
+def _actions_app(base: str, at: float) -> Json:
+    """GitHub Actions itself, which is an App too."""
+    return {
+        "id": 15368,
+        "slug": "github-actions",
+        "node_id": views.node_id("A", 15368),
+        "owner": views.user(base, "github", 9919),
+        "name": "GitHub Actions",
+        "description": "Automate your workflow from idea to production",
+        "external_url": "https://help.github.com/en/actions",
+        "html_url": f"{base}/apps/github-actions",
+        "created_at": stamp(at),
+        "updated_at": stamp(at),
+        "permissions": {"actions": "write", "contents": "write", "metadata": "read"},
+        "events": ["workflow_run"],
     }

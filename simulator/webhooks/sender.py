@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import ssl
 import time
 import uuid
 from collections import deque
@@ -174,8 +175,10 @@ class Sender:
         body = json.dumps(delivery.payload, separators=(",", ":")).encode()
         delivery.request_headers = self._headers(delivery, body)
         if self._client is None:
-            # No proxy of the environment may come between: all traffic stays on loopback.
-            self._client = httpx.AsyncClient(trust_env=False, limits=LIMITS)
+            # All traffic stays on loopback: no proxy of the environment, no certificates to load.
+            self._client = httpx.AsyncClient(
+                trust_env=False, limits=LIMITS, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            )
         timeout = self._world.limits.delivery_timeout
         begun = time.perf_counter()
         status, code = "OK", 0

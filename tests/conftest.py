@@ -1,0 +1,93 @@
+"""Real parts for every test: a Temporal server, a simulated GitHub, a gateway and a worker.
+
+Each test that wants them has its own, in its own folder and on its own ports: a server starts in a
+quarter of a second, and the workflow `fleet` is one per namespace.
+"""
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from demo.site import Site
+from embedded.temporal_server import TemporalServer
+from tests.support import Penstock
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncGenerator[Site]:
+    """A simulated GitHub."""
+    made = Site(tmp_path / "site")
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def dynamic() -> dict[str, str]:
+    """Temporal's dynamic configuration; a test file overrides it."""
+    return {}
+
+
+@pytest.fixture
+async def server(tmp_path: Path, dynamic: dict[str, str]) -> AsyncGenerator[TemporalServer]:
+    """A Temporal server."""
+    made = TemporalServer(tmp_path / "site", ui=False, dynamic=dynamic)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def client(server: TemporalServer) -> Client:
+    """A client of the Temporal server."""
+    assert server.running
+    return await Client.connect(server.running.address)
+
+
+@pytest.fixture
+async def penstock(
+    site: Site, client: Client
+) -> AsyncGenerator[Callable[..., Awaitable[Penstock]]]:
+    """Start gateway and worker with these settings; more than once if a test restarts them."""
+    async with AsyncExitStack() as held:
+
+        async def start(**settings: Any) -> Penstock:
+            made = Penstock(client, site, settings)
+            await made.start()
+            held.push_async_callback(made.stop)
+            return made
+
+        yield start
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember how it went."""
+    session.config.stash[_status] = int(session.exitstatus or exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave as the product does: temporalio can abort an interpreter that finalizes."""
+    status = config.stash.get(_status, None)
+    if status is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+_status = pytest.StashKey[int]()
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """No test depends on what the developer's shell says of Penstock or Temporal."""
+    for key in list(os.environ):
+        if key.startswith(("PENSTOCK_", "TEMPORAL_")) and key != "PENSTOCK_MODEL_STEPS":
+            monkeypatch.delenv(key)
+    yield

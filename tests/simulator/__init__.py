@@ -1,0 +1,1 @@
+"""The simulator over real HTTP: does it behave as GitHub does?"""

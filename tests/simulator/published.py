@@ -1,0 +1,138 @@
+"""Schemas and examples that Octokit publishes on npm, fetched once into .npm-fixtures/."""
+
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.helpers import ROOT
+
+CACHE = ROOT / ".npm-fixtures"
+SCHEMAS = "@octokit/webhooks-schemas@7.6.1"
+EXAMPLES = "@octokit/webhooks-examples@7.6.1"
+OPENAPI = "@octokit/openapi@23.0.2"
+FETCH_SECONDS = 100
+
+REPO, ORG = "/repos/{owner}/{repo}/actions", "/orgs/{org}/actions"
+RUNNERS = (
+    ("post", "/registration-token", "201"),
+    ("post", "/generate-jitconfig", "201"),
+    ("get", "", "200"),
+    ("get", "/{runner_id}", "200"),
+)
+#: What the simulator answers and the description must cover: method, path, status.
+OPERATIONS = (
+    ("get", "/app", "200"),
+    ("get", "/orgs/{org}/installation", "200"),
+    ("get", "/repos/{owner}/{repo}/installation", "200"),
+    ("post", "/app/installations/{installation_id}/access_tokens", "201"),
+    ("get", "/rate_limit", "200"),
+    ("get", "/app/hook/deliveries", "200"),
+    ("get", "/app/hook/deliveries/{delivery_id}", "200"),
+    *((method, f"{REPO}/runners{path}", status) for method, path, status in RUNNERS),
+    *((method, f"{ORG}/runners{path}", status) for method, path, status in RUNNERS),
+    ("get", f"{ORG}/runner-groups", "200"),
+    ("get", f"{REPO}/jobs/{{job_id}}", "200"),
+    ("get", f"{REPO}/runs", "200"),
+    ("get", f"{REPO}/runs/{{run_id}}", "200"),
+    ("get", f"{REPO}/runs/{{run_id}}/jobs", "200"),
+)
+
+
+def webhook_schemas() -> dict[str, Any]:
+    """The draft-07 schemas of all events."""
+    return _cached("webhooks-schemas.json", SCHEMAS, "package/schema.json", lambda whole: whole)
+
+
+def job_examples() -> list[dict[str, Any]]:
+    """The workflow_job examples."""
+
+    def pick(whole: Any) -> list[Any]:
+        return next(one["examples"] for one in whole if one["name"] == "workflow_job")
+
+    return _cached("workflow-job.json", EXAMPLES, "package/api.github.com/index.json", pick)
+
+
+def answers() -> dict[str, Any]:
+    """One JSON schema for all: `operations` by `METHOD path`, `components` they refer to."""
+    return _cached("openapi.json", OPENAPI, "package/generated/api.github.com.json", extract)
+
+
+def extract(whole: dict[str, Any]) -> dict[str, Any]:
+    """Keep the operations above, and what they refer to, as JSON schemas."""
+    operations: dict[str, Any] = {}
+    wanted: list[str] = []
+    for method, path, status in OPERATIONS:
+        response = whole["paths"][path][method]["responses"][status]
+        content = _resolve(whole, response)["content"]["application/json"]
+        operations[f"{method} {path}"] = _as_schema(content["schema"], wanted)
+    kept: dict[str, Any] = {}
+    while wanted:
+        name = wanted.pop()
+        if name not in kept:
+            kept[name] = None
+            kept[name] = _as_schema(whole["components"]["schemas"][name], wanted)
+    return {"operations": operations, "components": {"schemas": kept}}
+
+
+def _as_schema(part: Any, wanted: list[str]) -> Any:
+    """OpenAPI 3.0 to JSON schema: `nullable` is the difference that matters here."""
+    if isinstance(part, list):
+        return [_as_schema(one, wanted) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if isinstance(part.get("$ref"), str):
+        wanted.append(part["$ref"].rsplit("/", 1)[1])
+    made = {
+        key: _as_schema(value, wanted)
+        for key, value in part.items()
+        if key not in ("example", "examples", "description", "nullable")
+    }
+    return {"anyOf": [made, {"type": "null"}]} if part.get("nullable") is True else made
+
+
+def _resolve(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in part:
+        return part
+    found: Any = whole
+    for name in part["$ref"].split("/")[1:]:
+        found = found[name]
+    return found
+
+
+def _cached(name: str, package: str, member: str, pick: Callable[[Any], Any]) -> Any:
+    path = CACHE / name
+    if not path.exists():
+        made = json.dumps(pick(_fetch(package, member)))
+        draft = path.with_suffix(".draft")
+        draft.write_text(made)
+        draft.replace(path)
+    return json.loads(path.read_text())
+
+
+def _fetch(package: str, member: str) -> Any:
+    """One file of an npm package; skips the test where npm or its registry is out of reach."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"npm is not installed: {package} cannot be fetched")
+    folder = CACHE / "fetch"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [npm, "pack", "--silent", "--pack-destination", str(folder), package]
+    try:
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=FETCH_SECONDS, cwd=folder
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"npm pack {package} failed: {error}")
+    archive = folder / Path(done.stdout.strip().splitlines()[-1]).name
+    with tarfile.open(archive) as packed:
+        file = packed.extractfile(member)
+        assert file is not None
+        whole = json.load(file)
+    archive.unlink()
+    return whole

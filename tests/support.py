@@ -1,0 +1,169 @@
+"""What several tests need: a running Penstock, signed deliveries, histories and their laws."""
+
+import asyncio
+import json
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from api import keys, signature
+from demo.site import Site
+from embedded import stack
+from policy import names
+from worker import PASSED_THROUGH, WORKFLOWS
+
+ADMIN_KEY, ADMIN_HASH = keys.create()
+
+
+class Penstock:
+    """Gateway and worker in this process, on a simulated GitHub."""
+
+    def __init__(self, client: Client, site: Site, settings: dict[str, Any]) -> None:
+        gateway = {"port": 0, "admin_key_hashes": [ADMIN_HASH], **settings.pop("gateway", {})}
+        self.client = client
+        self.site = site
+        self.settings = site.settings(gateway=gateway, **settings)
+        self.http = httpx.AsyncClient(timeout=30.0)
+        self.url = ""
+        self._held = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start, and have the simulator send its webhooks here."""
+        self.url = await self._held.enter_async_context(stack.whole(self.client, self.settings))
+        await self.site.point_at(self.url)
+
+    async def stop(self) -> None:
+        """Stop in order; once."""
+        await self._held.aclose()
+        await self.http.aclose()
+
+    async def deliver(self, payload: Any, **headers: str) -> httpx.Response:
+        """Send a signed delivery, as GitHub does."""
+        return await deliver(self.http, self.url, self.settings.gateway.secret, payload, **headers)
+
+    async def admin(self, method: str, path: str, **json_: Any) -> httpx.Response:
+        """Call the admin interface with the key."""
+        return await self.http.request(
+            method,
+            f"{self.url}/admin/{path}",
+            json=json_ or None,
+            headers={"Authorization": f"Bearer {ADMIN_KEY}"},
+        )
+
+    async def fleet(self, query: str = "status") -> dict[str, Any]:
+        """Ask the Fleet."""
+        handle = self.client.get_workflow_handle(names.FLEET_ID)
+        return await handle.query(query, result_type=dict[str, Any])
+
+    async def result(self, repo: str, job: int | str, seconds: float = 60.0) -> dict[str, Any]:
+        """The end of a job's workflow; its webhook may be on its way still."""
+        handle = self.client.get_workflow_handle(names.runner_job_id(repo, job))
+        async with asyncio.timeout(seconds):
+            await until(lambda: exists(handle), seconds)
+            return await handle.result()
+
+    async def explain(self, repo: str, job: int | str) -> dict[str, Any]:
+        """Ask a job why it waits."""
+        handle = self.client.get_workflow_handle(names.runner_job_id(repo, job))
+        await until(lambda: exists(handle))
+        return await handle.query("explain", result_type=dict[str, Any])
+
+    async def settled(self, seconds: float = 30.0) -> dict[str, Any]:
+        """Wait until nothing runs or waits any more, and say the Fleet's last word."""
+        return await until(self._idle, seconds)
+
+    async def _idle(self) -> dict[str, Any] | None:
+        status = await self.fleet()
+        return status if not status["running"] and not status["waiting"] else None
+
+
+async def exists(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether a workflow is known."""
+    try:
+        await handle.describe()
+    except RPCError as error:
+        assert error.status == RPCStatusCode.NOT_FOUND
+        return False
+    return True
+
+
+async def until(ask: Any, seconds: float = 30.0) -> Any:
+    """Ask until the answer is true; queries have no event to wait for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = await ask()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {seconds} s: {ask}"
+        await asyncio.sleep(0.05)
+
+
+async def deliver(
+    http: httpx.AsyncClient, url: str, secret: str, payload: Any, **headers: str
+) -> httpx.Response:
+    """A signed POST; `headers` with underscores for dashes replace the usual ones."""
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    usual = {
+        "X-GitHub-Event": "workflow_job",
+        "X-GitHub-Delivery": "00000000-0000-0000-0000-000000000000",
+        "X-Hub-Signature-256": signature.sign(secret, body),
+        "Content-Type": "application/json",
+    }
+    usual.update({key.replace("_", "-"): value for key, value in headers.items()})
+    return await http.post(f"{url}/webhooks/github", content=body, headers=usual)
+
+
+def job_payload(action: str, job: Any = 7001, repo: str = "acme/api", **job_: Any) -> Any:
+    """A workflow_job payload with what Penstock reads."""
+    owner, name = repo.split("/")
+    return {
+        "action": action,
+        "workflow_job": {
+            "id": job,
+            "status": action,
+            "labels": ["self-hosted", "linux"],
+            "created_at": datetime.now(UTC).isoformat(),
+            **job_,
+        },
+        "repository": {"name": name, "full_name": repo, "owner": {"login": owner}},
+    }
+
+
+async def histories(client: Client) -> list[WorkflowHistory]:
+    """Every run of every workflow."""
+    return [
+        await client.get_workflow_handle(found.id, run_id=found.run_id).fetch_history()
+        async for found in client.list_workflows()
+    ]
+
+
+async def replay(client: Client) -> int:
+    """Replay all that happened on today's code, in the sandbox; how many histories."""
+    replayer = Replayer(
+        workflows=list(WORKFLOWS),
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        ),
+    )
+    found = await histories(client)
+    for history in found:
+        await replayer.replay_workflow(history)
+    return len(found)
+
+
+async def count(client: Client, query: str = "") -> int:
+    """How many workflows match."""
+    return (await client.count_workflows(query)).count
+
+
+async def closed_jobs(client: Client) -> dict[str, WorkflowExecutionStatus]:
+    """Each RunnerJob with its status."""
+    query = f"WorkflowType='{names.RUNNER_JOB}'"
+    return {w.id: w.status async for w in client.list_workflows(query) if w.status}
