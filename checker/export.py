@@ -11,7 +11,9 @@ from checker.history import History
 AT_ONCE = 20  # fetches under way; the server is shared with the system under test
 
 
-async def export(client: Client, query: str | None = None, *, types: set[str] | None = None) -> list[History]:
+async def export(
+    client: Client, query: str | None = None, *, types: set[str] | None = None
+) -> list[History]:
     """The histories of every run that the visibility list shows, the oldest run first.
 
     `query` is a visibility filter, `types` keeps workflows of these type names only. The list

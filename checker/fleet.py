@@ -70,7 +70,9 @@ class FleetRecord:
     def _between(self, since: float, until: float) -> list[Limits]:
         times = [at for at, _ in self.limits]
         first = max(0, bisect_right(times, since) - 1)
-        return [limits for _, limits in self.limits[first : max(first + 1, bisect_right(times, until))]]
+        return [
+            limits for _, limits in self.limits[first : max(first + 1, bisect_right(times, until))]
+        ]
 
 
 def scopes(repo: str) -> tuple[str, str, str]:

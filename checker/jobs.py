@@ -123,9 +123,12 @@ def _read_run(job: JobRun, run: History, known: set[tuple[str, float]]) -> None:
                 if launch:
                     launch.completed_at = event.time
                     launch.provider_id = str(answer.get("provider_id", ""))
-                elif act and activity_name(act) == "retire_runner":
-                    if answer.get("result") == "gone":
-                        _gone(job, str(table(act.arguments).get("name", "")), event.time)
+                elif (
+                    act
+                    and activity_name(act) == "retire_runner"
+                    and (answer.get("result") == "gone")
+                ):
+                    _gone(job, str(table(act.arguments).get("name", "")), event.time)
             case _:
                 pass
 

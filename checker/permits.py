@@ -51,7 +51,9 @@ def read(histories: Iterable[History]) -> Permits:
     permits = Permits()
     for workflow_id, runs in chains(histories, "RepoSemaphore").items():
         semaphore = _Semaphore(repo_of(workflow_id), permits)
-        events = [(event.time, order, event) for order, run in enumerate(runs) for event in run.events]
+        events = [
+            (event.time, order, event) for order, run in enumerate(runs) for event in run.events
+        ]
         events.sort(key=lambda one: (one[0], one[1], one[2].id))
         for _, order, event in events:
             semaphore.take(order, event)
@@ -91,8 +93,10 @@ class _Semaphore:
                 self._acts[run, str(event.id)] = activity_name(event)
             case "ACTIVITY_TASK_COMPLETED":
                 self._learn(run, event)
-            case "WORKFLOW_EXECUTION_TERMINATED" | "WORKFLOW_EXECUTION_FAILED" | (
-                "WORKFLOW_EXECUTION_TIMED_OUT" | "WORKFLOW_EXECUTION_CANCELED"
+            case (
+                "WORKFLOW_EXECUTION_TERMINATED"
+                | "WORKFLOW_EXECUTION_FAILED"
+                | ("WORKFLOW_EXECUTION_TIMED_OUT" | "WORKFLOW_EXECUTION_CANCELED")
             ):
                 for job in list(self._waiting):
                     self._stop_waiting(job, event.time, "lost")

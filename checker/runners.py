@@ -41,7 +41,12 @@ def read(
             ends[lease.job] = max(lease.ended_at, ends.get(lease.job, 0.0))
     lives: list[LiveRunner] = []
     for job in jobs.values():
+        known: set[str] = set()
         for launch in job.launches:
+            if launch.name in known:
+                continue  # launching is idempotent by name; L3 compares what each launch found
+            if launch.completed_at is not None:
+                known.add(launch.name)
             found = records.pop(launch.name, [])
             for record in found:
                 lives.append(_registered(job, launch, record))

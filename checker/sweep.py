@@ -32,7 +32,7 @@ def highest(spans: Iterable[Interval]) -> int:
 def below(
     spans: Sequence[Interval], cap: Callable[[float], int], changes: Iterable[float]
 ) -> list[Interval]:
-    """The times at which fewer spans run than `cap` allows; `changes` are when `cap` may change."""
+    """When fewer spans run than `cap` allows; `changes` are the times at which that may change."""
     marks = [(begin, 1) for begin, end in spans if end > begin]
     marks += [(end, -1) for begin, end in spans if end > begin]
     marks += [(at, 0) for at in changes]

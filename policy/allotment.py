@@ -79,7 +79,8 @@ def receive(book: Book, report: Report) -> list[Allot]:
     if report.fleet_epoch > book.epoch or (known and report.acked > account.sequence):
         raise RolledBack(report.repo)
     if report.closing and not report.in_use:
-        del book.accounts[report.repo]
+        if account.settled or known:  # else our first word is on its way to it, and revives it
+            del book.accounts[report.repo]
         return []
     if report.epoch > account.epoch:
         # What was sent to its former life is void there; what that life took is in `allotment`.
@@ -95,7 +96,7 @@ def receive(book: Book, report: Report) -> list[Allot]:
     if not known and report.fleet_epoch:
         # It still believes another Fleet. It will freeze at our word, then tell us the truth.
         account.settled = False
-        account.outstanding[account.sequence] = max(report.allotment, account.reserved)
+        account.outstanding[0] = max(report.allotment, account.reserved)
         return [_send(book, account, 0)]
     account.settled = True
     if known:

@@ -67,6 +67,7 @@ class Simulator:
         """Let every runner and waiter go, and stop sending."""
         self._control.back.registry.let_go()
         await self._control.back.sender.close()
+        self._changes.release()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -124,7 +125,6 @@ class Simulator:
         await self.close()
         await asyncio.sleep(0)  # runners in a poll get their answer from the old state
         self._start(sender.url, sender.secret)
-        self._changes.tell()
         return Answer(200, {})
 
     async def _controlled(self, request: Request) -> Answer:

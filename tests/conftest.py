@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from demo.site import Site
 from embedded.temporal_server import TemporalServer
+from tests.api.gate import stop_at_once
 from tests.support import Penstock
 
 
@@ -40,7 +41,7 @@ async def server(tmp_path: Path, dynamic: dict[str, str]) -> AsyncGenerator[Temp
     made = TemporalServer(tmp_path / "site", ui=False, dynamic=dynamic)
     await made.start()
     yield made
-    await made.stop()
+    await stop_at_once(made)
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ def no_idle_permit(evidence: Evidence) -> list[Violation]:
       t to t + bound, by the lowest limit of that time: so whichever permit each grant took, one
       lay free all the while. Permits are alike, hence the one that is free longest counts as
       granted first;
-    - none of that time lies in mode maintenance, in a pause of the org, or in an outage.
+    - none of that time lies before the Fleet, in mode maintenance, in a pause of the org, or in
+      an outage.
     Draining is no exception: what is queued is still served.
     """
     fleet, bound = evidence.fleet, evidence.bounds.idle_permit
@@ -32,16 +33,19 @@ def no_idle_permit(evidence: Evidence) -> list[Violation]:
             # A grant within the bound after t takes a permit away at t already.
             spans.setdefault(scope, []).append((lease.granted_at - bound, end))
     free: dict[str, list[Interval]] = {}
-    closed = [*evidence.outages, *fleet.in_mode("maintenance")]
+    before = (-FOREVER, fleet.limits[0][0])
+    closed = [before, *evidence.outages, *fleet.in_mode("maintenance")]
     for scope in {s for wait in evidence.permits.waits for s in scopes(wait.repo)}:
         found = sweep.below(
             spans.get(scope, []),
             lambda at, scope=scope: fleet.lowest_cap(scope, at, at + bound),
             changes,
         )
-        pauses = closed if scope == ALL else [
-            (begin, end) for org, begin, end in fleet.pauses if org == scope
-        ]
+        pauses = (
+            closed
+            if scope == ALL
+            else [(begin, end) for org, begin, end in fleet.pauses if org == scope]
+        )
         free[scope] = sweep.without(found, [(begin - bound, end) for begin, end in pauses])
     broken: list[Violation] = []
     for repo, waits in _by_repo(evidence.permits.waits).items():

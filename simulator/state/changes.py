@@ -9,23 +9,29 @@ class Changes:
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
+        self._era = 0
 
     def tell(self) -> None:
         """Something changed."""
         for event in self._waiting:
             event.set()
 
+    def release(self) -> None:
+        """Let all who wait now go: what they wait for will not come."""
+        self._era += 1
+        self.tell()
+
     async def until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait until the condition holds, `timeout` seconds at most; say whether it does."""
-        event = asyncio.Event()
+        event, era = asyncio.Event(), self._era
         self._waiting.add(event)
         try:
             async with asyncio.timeout(timeout):
-                while not condition():
+                while era == self._era and not condition():
                     event.clear()
                     await event.wait()
         except TimeoutError:
-            return condition()
+            pass
         finally:
             self._waiting.discard(event)
-        return True
+        return condition()

@@ -1,7 +1,7 @@
 """A small HTTP/1.1 client for one kind of request: POST to a receiver on loopback.
 
-It keeps connections, and costs a tenth of a general client: at hundreds of deliveries a second that
-is the difference between measuring the receiver and measuring the simulator.
+It keeps connections and costs a tenth of a general client: at hundreds of deliveries a second
+that is the difference between measuring the receiver and measuring the simulator.
 """
 
 import asyncio

@@ -4,14 +4,11 @@ import asyncio
 import hashlib
 import hmac
 import json
-import ssl
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-
-import httpx
 
 from simulator.faults import Faults, Rule
 from simulator.state.changes import Changes
@@ -19,11 +16,10 @@ from simulator.state.model import Json
 from simulator.state.world import World
 from simulator.webhooks.delivery import Delivery, DeliveryLog
 from simulator.webhooks.events import HOOK_ID
+from simulator.webhooks.http import BROKEN, Poster
 
 USER_AGENT = "GitHub-Hookshot/5f7d2e1"
 REORDER_SECONDS = 5.0
-# Receivers close idle connections (uvicorn: after 5 s): an older one might break under an event.
-LIMITS = httpx.Limits(max_connections=None, keepalive_expiry=2)
 
 
 class Sender:
@@ -44,7 +40,7 @@ class Sender:
         self._delayed = 0
         self._active: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._client: httpx.AsyncClient | None = None
+        self._poster = Poster()
 
     @property
     def pending(self) -> int:
@@ -75,9 +71,7 @@ class Sender:
         for task in list(self._active):
             task.cancel()
         await asyncio.gather(*self._active, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        self._poster.close()
 
     def _guid(self) -> str:
         return str(uuid.UUID(int=self._world.rng.getrandbits(128), version=4))
@@ -174,28 +168,20 @@ class Sender:
     async def _send(self, delivery: Delivery) -> None:
         body = json.dumps(delivery.payload, separators=(",", ":")).encode()
         delivery.request_headers = self._headers(delivery, body)
-        if self._client is None:
-            # All traffic stays on loopback: no proxy of the environment, no certificates to load.
-            self._client = httpx.AsyncClient(
-                trust_env=False, limits=LIMITS, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            )
         timeout = self._world.limits.delivery_timeout
         begun = time.perf_counter()
         status, code = "OK", 0
         try:
             async with asyncio.timeout(timeout):
-                answer = await self._client.post(
-                    self.url, content=body, headers=delivery.request_headers, timeout=None
-                )
-        except (TimeoutError, httpx.TimeoutException):
+                reply = await self._poster.post(self.url, delivery.request_headers, body)
+        except TimeoutError:
             status = "timed out"
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except BROKEN:
             status, code = "failed to connect to host", 502
         else:
-            code = answer.status_code
-            delivery.response_headers = dict(answer.headers)
-            delivery.response_body = answer.text[:10_000]
-            if not answer.is_success:
+            code = reply.status
+            delivery.response_headers, delivery.response_body = reply.headers, reply.body
+            if not 200 <= code < 300:
                 status = f"Invalid HTTP Response: {code}"
             elif delivery.fault == "late":
                 status, code = "timed out", 0

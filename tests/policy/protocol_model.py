@@ -321,6 +321,8 @@ class World:
     def _in_use(self, repo: str) -> int:
         leases = {job.state.lease for job in self._jobs_of(repo) if job.state.lease}
         semaphore = self.semaphores[repo]
+        if semaphore and semaphore.claims:
+            leases |= {claim.lease for claim in semaphore.claims if claim.lease}
         if semaphore:
             leases |= {lease.id for lease in semaphore.state.holders.values()}
         return len(leases)
@@ -344,8 +346,8 @@ class World:
                 counts = message.sequence > state.sequence
             else:  # it freezes at the first word of a new Fleet, and takes what comes after
                 first = min(m.sequence for m in sent if m.fleet_epoch == message.fleet_epoch)
-                fresh = not state.fleet_epoch and not state.holders
-                counts = message.sequence > first or (fresh and message.epoch == state.epoch)
+                fresh = not state.fleet_epoch and message.epoch == state.epoch
+                counts = fresh or message.sequence > first
             if counts:
                 most = max(most, message.n)
         return most
