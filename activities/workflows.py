@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -16,6 +17,8 @@ from policy.messages import Acquire, Claim, Release
 from policy.semaphore import SemaphoreState
 
 logger = logging.getLogger(__name__)
+
+CLAIM_TIMEOUT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,17 @@ class WorkflowActivities:
 
     @activity.defn(name="collect_claims")
     async def collect_claims(self, repos: Repos) -> Claims:
-        """Ask every running job of the repository what it holds; a closed one holds nothing."""
+        """Ask every running job of the repository what it holds; a closed one holds nothing.
+
+        Only after a life of the semaphore that did not end by itself: one that completed had
+        given everything back, and in a repository's first life there is nothing to ask for.
+        """
         repo = repos.repos[0]
+        lives = f"WorkflowId='{names.semaphore_id(repo)}' AND RunId!='{activity.info().workflow_run_id}'"
+        orderly = (WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.CONTINUED_AS_NEW)
+        former = [life.status async for life in self._client.list_workflows(lives)]
+        if all(status in orderly for status in former):
+            return Claims()
         query = (
             f"WorkflowType='{names.RUNNER_JOB}' AND ExecutionStatus='Running' "
             f"AND PenstockRepo='{repo}'"
@@ -104,7 +116,8 @@ class WorkflowActivities:
     async def _claim(self, job: str) -> Claim | None:
         handle = self._client.get_workflow_handle(job)
         try:
-            return await handle.query("claim", result_type=Claim)
+            # Short: a worker that is shutting down answers no query any more, and this is retried.
+            return await handle.query("claim", result_type=Claim, rpc_timeout=CLAIM_TIMEOUT)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None

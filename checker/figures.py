@@ -3,11 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
-from checker import actions, sweep
+from checker import actions, idle, sweep
 from checker.evidence import Evidence
 from checker.fleet import ALL, scopes
+from checker.history import History
 from checker.jobs import JobRun
 from checker.permits import Lease, Wait
 
@@ -64,6 +66,8 @@ class Figures:
     permit_to_launch_seconds: Spread  # granted → launch_runner has answered
     wait_for_permit_seconds: Spread  # acquire (or not_before) → grant
     release_to_next_grant_seconds: Spread  # in one repository, while somebody waited there
+    longest_idle_permit_seconds: float  # certainly free beside an admissible waiter (L6)
+    workflow_task_delay_seconds: Spread  # scheduled → started: how busy worker and server are
     github_calls_per_job: float | None
     history_events_per_job: float | None  # of all workflows
     billable_actions_per_job: float | None  # of all workflows; rules: checker/actions.py
@@ -116,6 +120,10 @@ def summary(evidence: Evidence) -> Figures:
             if wait.how == "granted" and wait.until is not None
         ),
         release_to_next_grant_seconds=Spread.of(_regrants(evidence)),
+        longest_idle_permit_seconds=idle.longest(evidence),
+        workflow_task_delay_seconds=Spread.of(
+            delay for one in evidence.histories for delay in _task_delays(one)
+        ),
         github_calls_per_job=_per(calls, len(jobs)),
         history_events_per_job=_per(sum(len(h.events) for h in evidence.histories), len(jobs)),
         billable_actions_per_job=_per(sum(map(actions.count, evidence.histories)), len(jobs)),
@@ -124,6 +132,12 @@ def summary(evidence: Evidence) -> Figures:
 
 def _per(total: int | None, jobs: int) -> float | None:
     return round(total / jobs, 3) if jobs and total is not None else None
+
+
+def _task_delays(history: History) -> Iterable[float]:
+    for before, after in pairwise(history.events):
+        if after.type == "WORKFLOW_TASK_STARTED" and before.type == "WORKFLOW_TASK_SCHEDULED":
+            yield after.time - before.time
 
 
 def _launched(job: JobRun) -> float | None:
@@ -173,8 +187,8 @@ def _sent(evidence: Evidence) -> dict[str, float]:
 def _found_free(evidence: Evidence) -> set[str]:
     """Jobs whose first `acquire` found a permit free in repository, org and fleet.
 
-    Those who waited before it count as having one each. A job that was overtaken, so that it was
-    granted only after another permit of its repository came back, did wait.
+    Those who waited before it count as having one each. A job that was granted only after some
+    other permit came back may have been overtaken, and so have waited: it does not count.
     """
     if not evidence.fleet.limits:
         return set()
@@ -193,18 +207,14 @@ def _found_free(evidence: Evidence) -> set[str]:
     wanted: dict[str, int] = {}
     found: set[str] = set()
     seen: set[str] = set()
-    ends: dict[str, list[float]] = {}
-    for lease in evidence.permits.leases:
-        if lease.ended_at is not None:
-            ends.setdefault(lease.repo, []).append(lease.ended_at)
-    for of_one in ends.values():
-        of_one.sort()
+    back = sorted(
+        lease.ended_at for lease in evidence.permits.leases if lease.ended_at is not None
+    )
     for at, step, repo, wait in marks:
         for scope in scopes(repo):
             wanted[scope] = wanted.get(scope, 0) + step
         if wait and wait.job not in seen and wait.until is not None:
             seen.add(wait.job)
-            back = ends.get(repo, [])
             overtaken = bisect_right(back, at) < bisect_right(back, wait.until)
             if not overtaken and all(
                 wanted[s] <= evidence.fleet.lowest_cap(s, at, at) for s in scopes(repo)

@@ -121,9 +121,9 @@ def save_folder(histories: Iterable[History], folder: Path) -> None:
     """Write each history as FOLDER/{workflow id}~{run id}.json.gz, fit for Temporal's Replayer."""
     folder.mkdir(parents=True, exist_ok=True)
     for history in histories:
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", history.workflow_id)
+        name = re.sub(r"[^A-Za-z0-9._~-]+", "-", f"{history.workflow_id}~{history.run_id}")
         content = json.dumps(history.raw, separators=(",", ":")).encode()
-        path = folder / f"{name}~{history.run_id}.json.gz"
+        path = folder / f"{name}.json.gz"
         # No time stamp inside: the same history makes the same file.
         path.write_bytes(gzip.compress(content, mtime=0))
 

@@ -59,8 +59,7 @@ def meet(book: Book, repo: str) -> Allot:
     It is meant for whichever life of it hears it, and each freezes and reports.
     """
     account = book.accounts.setdefault(repo, Account(repo))
-    account.settled = False
-    return replace(_send(book, account, account.reserved), epoch="")
+    return _introduce(book, account, account.reserved)
 
 
 def receive(book: Book, report: Report) -> list[Allot]:
@@ -93,11 +92,11 @@ def receive(book: Book, report: Report) -> list[Allot]:
     account.running_since = report.running_since
     account.durations = report.durations
     account.samples = report.samples
-    if not known and report.fleet_epoch:
-        # It still believes another Fleet. It will freeze at our word, then tell us the truth.
-        account.settled = False
+    if not known and (report.fleet_epoch or not account.settled):
+        # It believes another Fleet, or may yet hear from one: what that has sent is still on its
+        # way. It will freeze at our word, then tell us the truth.
         account.outstanding[0] = max(report.allotment, account.reserved)
-        return [_send(book, account, 0)]
+        return [_introduce(book, account, 0)]
     account.settled = True
     if known:
         account.acked = report.acked
@@ -222,6 +221,11 @@ def _raise(book: Book, snapshot: Snapshot, goal: Allocation, now: float) -> list
         reserved[org] += cost
         raised[repo] = n
     return [_send(book, book.accounts[repo], n) for repo, n in raised.items()]
+
+
+def _introduce(book: Book, account: Account, n: int) -> Allot:
+    account.settled = False
+    return replace(_send(book, account, n), epoch="")
 
 
 def _send(book: Book, account: Account, n: int) -> Allot:

@@ -142,9 +142,9 @@ def allot(state: SemaphoreState, message: Allot) -> bool:
     return True
 
 
-def grants(state: SemaphoreState, now: float) -> list[Grant]:
-    """Give free permits to the first in line; they hold their leases from here on."""
-    free = state.allotment - state.in_use
+def grants(state: SemaphoreState, now: float, most: int = 500) -> list[Grant]:
+    """Give free permits to the first in line, at most so many; they hold their leases at once."""
+    free = min(most, state.allotment - state.in_use)
     if free <= 0 or not state.waiters:
         return []
     eligible = (w for w in state.waiters.values() if w.not_before <= now)

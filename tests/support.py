@@ -17,7 +17,7 @@ from api import keys, signature
 from demo.site import Site
 from embedded import stack
 from policy import names
-from worker import PASSED_THROUGH, WORKFLOWS
+from worker import WORKFLOWS
 
 ADMIN_KEY, ADMIN_HASH = keys.create()
 
@@ -149,7 +149,10 @@ async def replay(client: Client) -> int:
     replayer = Replayer(
         workflows=list(WORKFLOWS),
         workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+            # Stricter than the worker: the workflows' own modules are loaded in the sandbox.
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(
+                "policy", "activities", "temporalio"
+            )
         ),
     )
     found = await histories(client)

@@ -135,7 +135,7 @@ class RepoSemaphore:
     async def _turn(self) -> None:
         """Decide on all that is known, then send it as one batch."""
         grants = self._take_inbox()
-        grants += rules.grants(self._state, self._now())[:GRANTS_AT_ONCE]
+        grants += rules.grants(self._state, self._now(), GRANTS_AT_ONCE)
         sends = [self._grant(grant) for grant in grants]
         if rules.report_due(self._state, self._now()):
             sends.append(self._report(rules.report(self._state, self._now())))

@@ -297,7 +297,10 @@ class RunnerJob:
                 self._hold_up(error)
                 return
             if kind != LAUNCH_REFUSED:
-                await self._retire()  # nobody knows whether it started: make sure that it did not
+                # Nobody knows whether it started. If it did, and works, it is followed as usual.
+                state.reasons = [*state.reasons, str(error.cause)][-5:]
+                await self._retire()
+                return
             rules.launch_failed(
                 state, str(error.cause), self._job.patience, workflow.now().timestamp()
             )
@@ -350,11 +353,14 @@ class RunnerJob:
 
     async def _end(self, outcome: str) -> JobResult:
         state, job = self._state, self._job
+        reason = state.failure
+        if outcome == "expired":
+            reason = "queued for longer than GitHub keeps a job"
         if outcome in ("failed", "expired"):
             letter = DeadLetter(
                 id=f"job-{job.repo.replace('/', '-')}-{job.job_id}",
                 kind="job",
-                reason=state.failure or "queued for longer than GitHub keeps a job",
+                reason=reason,
                 at=workflow.now().timestamp(),
                 next_step="mend the cause, then re-run the job at GitHub",
                 repo=job.repo,
@@ -376,7 +382,7 @@ class RunnerJob:
             ran=round(state.runner_seconds, 3),
             runner=state.runner_name,
             launches=state.launches,
-            reason=state.failure,
+            reason=reason,
         )
 
 

@@ -11,14 +11,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
+
+LOOKS, LOOK_SECONDS = 20, 0.005  # whoever looks at a lock holds it for a moment
 
 
 def main(folder: str) -> int:
-    """Run the command of FOLDER/launch.json; 3 if another keeper has the folder."""
-    lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    """Run the command of FOLDER/launch.json; 3 if another keeper or its runner has the folder."""
+    # The second lock is the runner's: it tells that a runner lives whose keeper was killed.
+    alive = -1
+    if _lock(folder, "lock") < 0 or (alive := _lock(folder, "runner.lock")) < 0:
         return 3
     if os.path.exists(os.path.join(folder, "ended.json")):
         return 3
@@ -52,6 +54,7 @@ def main(folder: str) -> int:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=(alive,),
         )
     except OSError as problem:
         error = f"{launch['command'][0]}: {problem.strerror}"
@@ -60,9 +63,30 @@ def main(folder: str) -> int:
         _tell()
         if stopped:
             stop(signal.SIGTERM, None)
+        # Unreaped, it keeps the number of its group: what it left behind can be ended safely.
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        os.killpg(child.pid, signal.SIGKILL)
         code = child.wait()
+    try:
+        os.unlink(os.path.join(folder, "token"))
+    except FileNotFoundError:
+        pass
     _write(folder, "ended.json", {"code": code, "error": error, "stopped": stopped})
     return 0
+
+
+def _lock(folder: str, name: str) -> int:
+    """The descriptor that holds the lock; -1 if somebody else does."""
+    lock = os.open(os.path.join(folder, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        else:
+            return lock
+    os.close(lock)
+    return -1
 
 
 def _tell() -> None:

@@ -1,8 +1,10 @@
 """Runners as processes of this machine: one folder each, kept by a keeper of its own.
 
 FOLDER/NAME/ holds launch.json (what to run, no secret), token (mode 0600), lock (held while the
-keeper lives), started.json, ended.json, runner.log and work/. All of it survives a `kill -9` of
-the worker: the next one finds every runner by its folder, and whether it lives by its lock.
+keeper lives), runner.lock (held while the runner lives, or a process it began), started.json,
+ended.json, runner.log and work/. All of it survives a `kill -9` of the worker: the next one finds
+every runner by its folder, and whether it lives by the locks, also if its keeper was killed.
+A hidden folder is one that is being deleted.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from activities.errors import LaunchRefused
 from activities.github import RunnerToken
@@ -25,6 +28,7 @@ KEEPER = Path(__file__).with_name("keeper.py")
 START_SECONDS = 20.0  # for a keeper to say that its runner has started, on a loaded machine
 POLL_SECONDS = 0.5  # only for runners that another worker's life started, without pidfd
 KILL_AFTER_SECONDS = 10.0
+HAS_KEEPER = 3  # a keeper's exit code: another one has the folder
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SHELL")
 
 
@@ -49,74 +53,75 @@ class ProcessLauncher:
         self._scope = scope
         self._environment = environment or {}
         self._watched: dict[str, asyncio.Task[None]] = {}
+        self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._ended: asyncio.Queue[RunnerReference] = asyncio.Queue()
 
     async def launch(self, request: LaunchRequest, token: RunnerToken) -> RunnerReference:
         """Start a runner under its name, once: a second call finds the first one's."""
         folder = self._folder / request.name
-        if not (folder / "ended.json").exists() and not _locked(folder):
-            self._prepare(folder, request, token)
-            keeper = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                "-S",
-                str(KEEPER),
-                str(folder),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            self._watch(request.name, keeper)
-            if keeper.stdout is not None:
-                # Its word that the runner runs, or the end of the pipe: then it is over already.
-                await keeper.stdout.readline()
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await _appears(folder)
-        except TimeoutError:
-            raise LaunchRefused(
-                f"the runner {request.name} did not start within {START_SECONDS:.0f} s"
-            ) from None
-        ended = _read(folder / "ended.json")
-        if ended.get("error"):
-            await self.acknowledge(request.name)
-            raise LaunchRefused(f"runner.command cannot be run: {ended['error']}")
-        return self._reference(folder)
+        async with self._alone(request.name):
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    if not (folder / "ended.json").exists() and not _alive(folder):
+                        await self._start(folder, request, token)
+                    await _appears(folder)
+            except TimeoutError:
+                raise LaunchRefused(
+                    f"the runner {request.name} did not start within {START_SECONDS:.0f} s"
+                ) from None
+            ended = _read(folder / "ended.json")
+            if ended.get("error"):
+                await self._forget(request.name)
+                raise LaunchRefused(f"runner.command cannot be run: {ended['error']}")
+            return self._reference(folder)
 
     async def all(self) -> list[RunnerReference]:
         """All runners that are alive, or whose end nobody has acknowledged."""
         if not self._folder.is_dir():
             return []
-        folders = sorted(self._folder.glob("*/launch.json"))
+        folders = sorted(self._folder.glob("[!.]*/launch.json"))
         return [self._reference(path.parent) for path in folders]
 
     async def stop(self, name: str) -> None:
         """SIGTERM to the keeper, which passes it on; SIGKILL to the runner if that is in vain."""
         folder = self._folder / name
         started = _read(folder / "started.json")
-        if not started or not _locked(folder):
+        if not started or not _alive(folder):
             return
-        _signal(started["pid"], signal.SIGTERM)
+        if _locked(folder / "lock"):
+            _signal(started["pid"], signal.SIGTERM)
+        else:  # the keeper was killed, and its number may be another's by now
+            _signal_group(started["runner_pid"], signal.SIGTERM)
         try:
             async with asyncio.timeout(KILL_AFTER_SECONDS):
-                await _unlocked(folder, started["pid"])
+                await _gone(folder)
         except TimeoutError:
-            if _locked(folder):
+            if _alive(folder):
                 _signal_group(started["runner_pid"], signal.SIGKILL)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(KILL_AFTER_SECONDS):
+                        await _gone(folder)
 
     async def ended(self) -> AsyncIterator[RunnerReference]:
         """Runners as they end, those first that ended while nobody watched."""
+        await asyncio.to_thread(_sweep, self._folder)
         for reference in await self.all():
-            if reference.name not in self._watched:
-                self._watch(reference.name, None)
+            name, folder = reference.name, self._folder / reference.name
+            if name in self._watched or name in self._busy:
+                continue
+            if not reference.alive and not _begun(folder):
+                # Its launch was cut short: whoever asked for it asks again, so it has not ended.
+                await self.acknowledge(name)
+                continue
+            self._watch(name, None)
         while True:
             yield await self._ended.get()
 
     async def acknowledge(self, name: str) -> None:
-        """Delete the runner's folder."""
-        self._watched.pop(name, None)
-        await asyncio.to_thread(shutil.rmtree, self._folder / name, ignore_errors=True)
+        """Delete the runner's folder, unless one was launched under this name since."""
+        async with self._alone(name):
+            if not _alive(self._folder / name):
+                await self._forget(name)
 
     async def close(self) -> None:
         """Stop watching; the runners run on."""
@@ -125,12 +130,47 @@ class ProcessLauncher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _alone(self, name: str) -> asyncio.Lock:
+        """One at a time may launch this runner or delete its folder."""
+        return self._busy.setdefault(name, asyncio.Lock())
+
+    async def _start(self, folder: Path, request: LaunchRequest, token: RunnerToken) -> None:
+        self._prepare(folder, request, token)
+        keeper = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-S",
+            str(KEEPER),
+            str(folder),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._watch(request.name, keeper)
+        try:
+            # Its word that the runner runs, or the end of the pipe: then it is over already.
+            said = keeper.stdout and await keeper.stdout.readline()
+            if not said and await keeper.wait() != HAS_KEEPER and not _begun(folder):
+                await self._forget(request.name)
+                raise LaunchRefused(f"the keeper of {request.name} ended before its runner began")
+        except asyncio.CancelledError:
+            if not _begun(folder):  # a runner must not begin after we said that it did not
+                with contextlib.suppress(ProcessLookupError):
+                    keeper.terminate()
+            raise
+
+    async def _forget(self, name: str) -> None:
+        task = self._watched.pop(name, None)
+        if task:
+            await asyncio.wait([task])
+        await asyncio.to_thread(_delete, self._folder / name)
+
     def _prepare(self, folder: Path, request: LaunchRequest, token: RunnerToken) -> None:
-        (folder / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "work").mkdir(exist_ok=True, mode=0o700)
+        (folder / "started.json").unlink(missing_ok=True)  # of a keeper that was killed
         secret = folder / "token"
-        secret.unlink(missing_ok=True)
-        with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            file.write(token.value)
         owner = request.repo.partition("/")[0]
         target = owner if self._scope == "organization" else request.repo
         kind = "PENSTOCK_RUNNER_JITCONFIG_FILE" if token.jit else "PENSTOCK_RUNNER_TOKEN_FILE"
@@ -150,6 +190,12 @@ class ProcessLauncher:
         unfinished = folder / ".launch.json"
         unfinished.write_text(json.dumps(launch), encoding="utf-8")
         unfinished.replace(folder / "launch.json")
+        # Last, and whole: a folder with a secret is always one that `all` lists.
+        unfinished = folder / ".token"
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(token.value)
+        unfinished.replace(secret)
 
     def _reference(self, folder: Path) -> RunnerReference:
         launch, started = _read(folder / "launch.json"), _read(folder / "started.json")
@@ -157,7 +203,7 @@ class ProcessLauncher:
             name=folder.name,
             provider_id=str(started.get("pid", "")),
             workflow_id=str(launch.get("workflow_id", "")),
-            alive=_locked(folder),
+            alive=_alive(folder),
         )
 
     def _watch(self, name: str, keeper: asyncio.subprocess.Process | None) -> None:
@@ -167,10 +213,11 @@ class ProcessLauncher:
         folder = self._folder / name
         if keeper is not None:
             await keeper.wait()
-        if _locked(folder):  # started in another worker's life
-            await _unlocked(folder, int(_read(folder / "started.json").get("pid", 0)))
+        await _gone(folder)  # started in another worker's life, or its keeper was killed
         (folder / "token").unlink(missing_ok=True)
-        await self._ended.put(self._reference(folder))
+        watched = self._watched.get(name) is asyncio.current_task()
+        if watched and (folder / "launch.json").exists():  # else its end is known already
+            await self._ended.put(self._reference(folder))
 
 
 def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
@@ -189,9 +236,25 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _locked(folder: Path) -> bool:
+def _begun(folder: Path) -> bool:
+    """Whether it ever came to a runner, or to the attempt to run one."""
+    return (
+        (folder / "started.json").exists()
+        or (folder / "ended.json").exists()
+        or _locked(folder / "runner.lock")
+    )
+
+
+def _alive(folder: Path) -> bool:
+    """Whether the runner lives, or is about to."""
+    if (folder / "ended.json").exists():
+        return False
+    return _locked(folder / "lock") or _locked(folder / "runner.lock")
+
+
+def _locked(path: Path) -> bool:
     try:
-        lock = os.open(folder / "lock", os.O_RDWR)
+        lock = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
@@ -203,34 +266,53 @@ def _locked(folder: Path) -> bool:
     return False
 
 
+def _delete(folder: Path) -> None:
+    """All of it or nothing, as far as others see."""
+    hidden = folder.with_name(f".{folder.name}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Finish the deletions that a `kill -9` has interrupted."""
+    for hidden in folder.glob(".*"):
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
 async def _appears(folder: Path) -> None:
     """Until it is written how the start went: at once, but for a start by another worker."""
-    outcomes = (folder / "started.json", folder / "ended.json")
-    while not any(path.exists() for path in outcomes):  # noqa: ASYNC110 - files have no event
+    while not _begun(folder):  # noqa: ASYNC110 - files have no event
         await asyncio.sleep(0.05)
 
 
-async def _unlocked(folder: Path, pid: int) -> None:
-    """Until the keeper is gone: told by the kernel where it can be, else looked for."""
+async def _gone(folder: Path) -> None:
+    """Until keeper and runner are gone: told by the kernel where it can be, else looked for."""
+    while _alive(folder):
+        who = "pid" if _locked(folder / "lock") else "runner_pid"
+        await _exit_of(int(_read(folder / "started.json").get(who, 0)), folder)
+        if _alive(folder):  # what they began lives on, or there is no pidfd
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _exit_of(pid: int, folder: Path) -> None:
     try:
         descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):
-        descriptor = -1
-    # Looked again after opening: the number may have passed to another process by then.
-    if descriptor >= 0 and _locked(folder):
-        loop = asyncio.get_running_loop()
-        gone = asyncio.Event()
-        loop.add_reader(descriptor, gone.set)
-        try:
-            await gone.wait()
-        finally:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
         return
-    if descriptor >= 0:
+    try:
+        # Looked again after opening: the number may have passed to another process by then.
+        if _alive(folder):
+            loop = asyncio.get_running_loop()
+            gone = asyncio.Event()
+            loop.add_reader(descriptor, gone.set)
+            try:
+                await gone.wait()
+            finally:
+                loop.remove_reader(descriptor)
+    finally:
         os.close(descriptor)
-    while _locked(folder):  # noqa: ASYNC110 - a lock of another process has no event
-        await asyncio.sleep(POLL_SECONDS)
 
 
 def _signal(pid: int, number: int) -> None:

@@ -204,3 +204,17 @@ class Story:
         )
         given = {"simulated": log, "now": T0 + now, "bounds": bounds, **more}
         return Evidence([run.history for run in runs], **given)
+
+
+def good(**limits: Any) -> Story:
+    """Three jobs, the third waits for a permit of the first two."""
+    story = Story(**limits)
+    story.whole(1, 0.0)
+    story.whole(2, 0.5, seconds=3.0)
+    story.queue(3, 0.6)
+    story.grant(3, 1.05)
+    story.launch(3, 1.1)
+    story.gone(3, 2.0)
+    story.release(3, 2.05)
+    story.close(3, 2.1)
+    return story

@@ -4,6 +4,8 @@ import copy
 import os
 import random
 
+import pytest
+
 from policy import fleet
 from policy import job as jobs
 from policy.fleet import ModeChange
@@ -194,3 +196,18 @@ class Walk:
         if self.pages:
             book, heard = self.dice.choice(self.pages)
             self.world.roll_back(copy.deepcopy(book), self.world.heard[heard:])
+
+
+SEEDS = range(max(1, STEPS // STEPS_AN_EPISODE))
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_permits_stay_within_limits_and_none_stays_idle(part: int) -> None:
+    """Whatever is delayed, doubled, reordered or restarted: law L4 at each step, L6 at rest."""
+    steps = 0
+    for seed in SEEDS[part::4]:
+        try:
+            steps += Walk(seed).run(STEPS_AN_EPISODE)
+        except AssertionError as error:
+            pytest.fail(f"seed {seed}: {error}")
+    print(f"{steps} steps")

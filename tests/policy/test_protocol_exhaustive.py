@@ -14,7 +14,7 @@ import pytest
 from policy.limits import Limits
 from tests.policy.protocol_model import FLEET, Violated, World
 
-STATES = int(os.environ.get("PENSTOCK_MODEL_STATES", "12000"))  # of each search
+STATES = int(os.environ.get("PENSTOCK_MODEL_STATES", "2500"))  # of each search
 REPOS = ("acme/a", "acme/b")
 Move = tuple[str, str | int]
 
@@ -113,7 +113,7 @@ def search(capacity: int, restarts: str) -> tuple[int, bool]:
     return len(seen), not todo
 
 
-@pytest.mark.parametrize("restarts", ["", "f", "c", "t", "fc", "ft"])
+@pytest.mark.parametrize("restarts", ["", "fc", "ft"])
 @pytest.mark.parametrize("capacity", [1, 2])
 def test_no_order_of_messages_breaks_the_permits(capacity: int, restarts: str) -> None:
     """In each state reachable: nothing over the capacity; with no message left: nothing stuck."""

@@ -180,7 +180,11 @@ async def test_a_cancelled_workflow_sees_its_runner_off(penstock):
     """An operator's cancel: the idle runner is retired, the permit comes back."""
     stack = await penstock(runner={"command": faulty("ignore_jobs")})
     (job,) = await stack.site.jobs("acme/api")
-    await stack.site.wait("runners_online", count=1)
+
+    async def launched():
+        return (await stack.site.call("GET", "runners"))["runners"]
+
+    await until(launched)
     handle = stack.client.get_workflow_handle(names.runner_job_id("acme/api", job))
     await handle.cancel()
     assert (await stack.result("acme/api", job))["outcome"] == "stopped"

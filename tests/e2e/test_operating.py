@@ -1,0 +1,202 @@
+"""Penstock as its operators meet it: processes, the temporal program, the admin interface."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from checker import check
+from demo.evidence import gather
+from embedded import temporal_server
+from tests.e2e.process import PENSTOCK, Dev, run
+from tests.support import until
+
+
+@pytest.fixture
+async def dev(tmp_path, site):
+    """`penstock dev`, not started yet; ended with its Temporal server, whatever a test does."""
+    made = Dev(tmp_path / "dev", site, "max_runners = 6")
+    yield made
+    if made.process and made.process.returncode is None:
+        await made.stop()
+    if temporal_server.read(made.folder / "state"):
+        made.kill_temporal()
+
+
+async def test_drain_by_the_temporal_program(dev):
+    """Signal and query as the README has them, without an argument; webhooks get 503 then."""
+    await dev.start()
+    jobs = await dev.site.jobs("acme/api", count=4, seconds=1)
+    await dev.site.wait("job_started", job_id=jobs[0])
+    code, said = await dev.temporal("workflow", "signal", "-w", "fleet", "--name", "drain")
+    assert code == 0, said
+
+    async def asked():
+        code, said = await dev.temporal(
+            "workflow", "query", "-w", "fleet", "--type", "drain_status", "-o", "json"
+        )
+        assert code == 0, said
+        return json.loads(said)["queryResult"][0]
+
+    answer = await asked()
+    assert answer["mode"] == "draining"
+    assert set(answer) == {
+        *("mode", "since", "reason", "running", "waiting", "drained", "eta_seconds", "eta_at"),
+        *("method", "samples", "by_repo", "blocking"),
+    }
+    assert answer["running"] + answer["waiting"] > 0
+    assert answer["eta_seconds"]["p50"] > 0
+
+    async def refused():
+        await dev.site.jobs("acme/web")
+        await dev.site.wait("deliveries_idle")
+        log = (await dev.site.call("GET", "deliveries"))["deliveries"]
+        return [d for d in log if d["status_code"] == 503]
+
+    await until(refused)
+
+    async def drained():
+        return (await asked())["drained"]
+
+    await until(drained, 60)
+    change = '{"reason": "done", "actor": "a test"}'
+    code, said = await dev.temporal(
+        "workflow", "signal", "-w", "fleet", "--name", "resume", "--input", change
+    )
+    assert code == 0, said
+    code, said = await dev.run("status", "-o", "json")
+    assert (code, json.loads(said)["mode"]) == (0, "normal")
+    assert json.loads(said)["audit"][-1]["actor"] == "a test"
+    assert await dev.stop() == 0
+
+
+async def test_the_command_line_drains_and_changes_limits(dev):
+    """Each command on a running Penstock; a bad change is refused whole, in one line."""
+    await dev.start()
+    key = next(li for li in dev.lines if li.startswith("admin key")).split()[-1]
+    await dev.site.jobs("acme/api", seconds=8)
+    await dev.site.wait("jobs_running", count=1)  # long enough to be cut short
+    code, said = await dev.run("jobs", "-o", "json")
+    assert code == 0
+    assert {job["repo"] for job in json.loads(said)} == {"acme/api"}
+    code, said = await dev.run("drain", "--wait", "--deadline", "0.01")
+    assert code == 4, "the deadline passed"
+    code, said = await dev.run("drain", "--wait", "--reason", "a test")
+    assert (code, "drained" in said) == (0, True)
+    code, said = await dev.run("resume")
+    assert code == 0
+    code, said = await dev.run("limits", "--set", "max_runners=8", "--repo", "acme/api=4")
+    assert (code, "8" in said) == (0, True)
+    code, said = await dev.run("limits", "--set", "max_runners=9", "--repo", "Acme=1")
+    assert code == 1
+    assert said.strip().splitlines()[-1].startswith("penstock: repos: 'acme'")
+    code, said = await dev.run("limits", "-o", "json")
+    assert json.loads(said)["max_runners"] == 8, "half of a refused change was applied"
+    async with httpx.AsyncClient(base_url=dev.url) as http:
+        assert (await http.get("/admin/status")).status_code == 401
+        bad = {"Authorization": "Bearer wrong"}
+        assert (await http.get("/admin/status", headers=bad)).status_code == 401
+        good = {"Authorization": f"Bearer {key}"}
+        assert (await http.get("/admin/limits", headers=good)).json()["repos"] == {"acme/api": 4}
+        answer = await http.patch("/admin/limits", headers=good, json={"max_runners": -1})
+        assert (answer.status_code, "max_runners" in answer.json()["detail"]) == (422, True)
+        answer = await http.patch("/admin/limits", headers=good, json={"max_runner": 3})
+        assert answer.status_code == 422
+        answer = await http.put("/admin/draining", headers=good, json={"mode": "maintenance"})
+        assert answer.json()["mode"] == "maintenance"
+        assert (await http.get("/readyz")).status_code == 503
+        answer = await http.put("/admin/draining", headers=good, json={"mode": "nonsense"})
+        assert answer.status_code == 422
+        assert "penstock_gateway_webhooks_total" in (await http.get("/metrics")).text
+    assert await dev.stop() == 0
+
+
+async def test_kill_9_of_everything_in_a_burst(dev):
+    """Gateway and worker killed, then Temporal too: every job ends, none ran twice, laws hold."""
+    await dev.start()
+    repos = [f"acme/r{i}" for i in range(6)]
+    for repo in repos:
+        await dev.site.jobs(repo, count=5, seconds=0.5)
+    await dev.site.wait("jobs_completed", count=4, timeout=60)
+    await dev.kill()
+    await dev.start()
+    await dev.site.call("POST", "redeliver")
+    await dev.site.wait("jobs_completed", count=10, timeout=60)
+    dev.kill_temporal()
+    await dev.kill()
+    await dev.start()
+    await dev.site.call("POST", "redeliver")
+    assert await dev.site.wait("all_completed", timeout=90)
+    made = (await dev.site.call("GET", "jobs"))["jobs"]
+    assert len(made) == 30
+    assert all(job["times_run"] == 1 for job in made), "a job ran twice, or not at all"
+    client = await Client.connect(dev.address)
+
+    async def at_rest():
+        status = await client.get_workflow_handle("fleet").query("status")
+        return not status["running"] and not status["waiting"]
+
+    await until(at_rest, 30)
+    open_jobs = "WorkflowType='RunnerJob' AND ExecutionStatus='Running'"
+
+    async def none_open():
+        return (await client.count_workflows(open_jobs)).count == 0
+
+    await until(none_open, 30)
+    last = max(d["delivered_at"] for d in (await dev.site.call("GET", "deliveries"))["deliveries"])
+    first = min(job["queued_at"] for job in made)
+    # Nothing was up to grant permits while it was down: the outage is the whole of the burst.
+    evidence = await gather(client, dev.site, outages=[(first, last + 60)])
+    assert check(evidence) == []
+    assert await dev.stop() == 0
+
+
+async def test_the_demo_ends_by_itself_with_every_law_held():
+    """Exit 0, figures and all."""
+    code, said = await run(*PENSTOCK, "demo", "--jobs", "6")
+    assert code == 0, said
+    assert "every law held" in said
+
+
+BAD = {
+    "unknown key": ("[limits]\nmax_runner = 3\n", "limits.max_runner"),
+    "wrong type": ('[limits]\nmax_runners = "many"\n', "limits.max_runners"),
+    "negative": ("[limits]\nmax_runners = -1\n", "max_runners"),
+    "repository": ("[limits.repos]\nacme = 1\n", "acme"),
+    "no secret": ("[github]\ntoken = 'x'\n", "gateway.webhook_secret"),
+    "broken": ("[limits\n", "penstock.toml"),
+}
+
+
+@pytest.mark.parametrize(("text", "key"), BAD.values(), ids=BAD)
+async def test_a_wrong_configuration_is_one_clear_line_and_exit_2(tmp_path, text, key):
+    """The line names the key; nothing was started."""
+    file = tmp_path / "penstock.toml"
+    file.write_text(f'state_dir = "{tmp_path / "state"}"\n{text}', encoding="utf-8")
+    code, said = await run(*PENSTOCK, "dev", "--config", str(file))
+    assert code == 2
+    (line,) = said.strip().splitlines()
+    assert line.startswith("penstock: ")
+    assert key in line
+    assert not (tmp_path / "state").exists()
+
+
+async def test_every_command_has_help_with_an_example():
+    """And says nothing else."""
+    commands = ["demo", "dev", "worker", "gateway", "setup", "status", "jobs", "limits", "drain"]
+    commands += ["resume", "maintenance", "dead-letters", "config check", "admin-key create"]
+    answers = await asyncio.gather(
+        *(run(*PENSTOCK, *command.split(), "--help") for command in commands)
+    )
+    for command, (code, said) in zip(commands, answers, strict=True):
+        assert code == 0, said
+        assert f"Example: {'TEMPORAL_ADDRESS' if command == 'setup' else 'penstock'}" in said
+
+
+async def test_without_a_server_a_command_says_where_to_look(tmp_path):
+    """Exit 3, one line."""
+    code, said = await run(*PENSTOCK, "status", PENSTOCK_STATE_DIR=str(tmp_path))
+    assert code == 3
+    assert said.startswith("penstock: no Temporal server runs")

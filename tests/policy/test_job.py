@@ -1,0 +1,426 @@
+"""One job: every state that events in any order can bring about, and single stories."""
+
+import pickle
+from collections import defaultdict, deque
+from collections.abc import Iterator
+
+import pytest
+
+from policy import job as rules
+from policy.job import JobState, Patience, Step
+
+PATIENCE = Patience(
+    reacquire=3, queue=40, start=6, finish=3, report=6, look_up=10, relaunch=1, max_launches=2
+)
+OURS, FOREIGN = "penstock-7-1", "penstock-8-1"
+TICKS = (1.0, 6.0, 40.0)
+
+
+class Life:
+    """A job's state, the world it lives in, and what may still happen to it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.state = JobState(queued_at=100.0)
+        self.lease_made = 0
+        self.alive: str = ""  # the runner that truly lives
+        self.budget = {"granted": 3, "tick": 6, "event": 4, "stop": 1, "token": 1}
+        self.served = 0
+        self.ended = False
+        rules.asked(self.state, self.now)
+
+    def events(self) -> Iterator[tuple[str, object]]:
+        """What the world may do now."""
+        state, budget = self.state, self.budget
+        if budget["granted"]:
+            yield "granted", self.lease_made + 1
+            if self.lease_made:
+                yield "granted", self.lease_made
+        if budget["stop"]:
+            yield "stop", None
+        if budget["event"]:
+            if state.runner_name:
+                yield "in_progress", state.runner_name
+                yield "busy", "8"
+                yield "gone", state.runner_name
+            yield "in_progress", FOREIGN
+            yield "completed", "success"
+            yield "completed", "cancelled"
+        if budget["tick"]:
+            for seconds in TICKS:
+                yield "tick", seconds
+
+    def happen(self, what: str, detail: object) -> None:
+        """The world moves; none of it is of our doing."""
+        state = self.state
+        if what == "granted":
+            self.budget["granted"] -= 1
+            self.lease_made = max(self.lease_made, int(detail))
+            before = state.lease
+            unwanted = rules.granted(state, f"e/{detail:08d}", self.now)
+            assert unwanted is None or unwanted != state.lease
+            assert state.lease >= before, "a grant never takes a newer lease away"
+        elif what == "stop":
+            self.budget["stop"] -= 1
+            state.stop_asked = True
+        elif what == "tick":
+            self.budget["tick"] -= 1
+            self.now += float(detail)
+        else:
+            self.budget["event"] -= 1
+            if what == "in_progress":
+                rules.in_progress(state, str(detail), self.now)
+                rules.runner_busy(state, str(detail), "7")
+            elif what == "busy":
+                rules.runner_busy(state, state.runner_name, str(detail))
+            elif what == "gone":
+                self.alive = ""
+                rules.runner_gone(state, str(detail), PATIENCE, self.now)
+            else:
+                rules.completed(state, str(detail), state.on_runner, self.now)
+
+    def answers(self, step: Step) -> tuple[str, ...]:
+        """What may come of a step that we take."""
+        return {
+            rules.TOKEN: ("ready", "deferred") if self.budget["token"] else ("ready",),
+            rules.LAUNCH: ("started", "refused", "no token"),
+            rules.RETIRE: ("gone", "busy"),
+            rules.LOOK_UP: ("completed", "missing", "queued", "in_progress", ""),
+        }.get(step.do, ("done",))
+
+    def take(self, step: Step, answer: str) -> None:
+        """Carry the step out; the laws of each step are asserted here."""
+        state, now = self.state, self.now
+        if step.do == rules.ACQUIRE:
+            rules.asked(state, now)
+        elif step.do == rules.RELEASE:
+            assert not self.alive, "a permit outlives its runner"
+            rules.released(state)
+        elif step.do == rules.TOKEN:
+            if answer == "ready":
+                state.token_ready = True
+            else:
+                self.budget["token"] -= 1
+                rules.hold_up(state, "throttled", now + 5)
+        elif step.do == rules.LAUNCH:
+            assert state.lease, "no launch without a lease"
+            assert state.phase == "queued", "no launch for a job that is not queued"
+            assert not self.alive, "never two runners"
+            rules.launching(state, f"penstock-7-{state.launches + 1}", now)
+            assert state.runner == "starting"
+            if answer == "started":
+                self.alive = state.runner_name
+            elif answer == "refused":
+                rules.launch_failed(state, "no capacity", PATIENCE, now)
+            else:
+                rules.launch_undone(state)
+                rules.hold_up(state, "throttled", now + 5)
+        elif step.do == rules.RETIRE:
+            assert state.runner in ("starting", "busy")
+            if answer == "gone":
+                self.alive = ""
+            rules.retired(state, answer, PATIENCE, now)
+        elif step.do == rules.LOOK_UP:
+            rules.looked_up(state, answer, "success", now)
+        else:
+            assert step.do == rules.END
+            assert not state.lease, "no end with a lease in hand"
+            assert not state.waiting_since, "no end while in line"
+            assert not self.alive, "no end while our runner lives"
+            assert step.outcome
+            self.ended = True
+
+    def key(self) -> bytes:
+        """What tells two lives apart: all of it, with times as seen from now."""
+        state = vars(self.state).copy()
+        for name in ("first_granted_at", "first_launched_at", "runner_seconds", "reasons"):
+            del state[name]
+        for name, value in state.items():
+            if name.endswith(("_at", "_since", "_before")):
+                state[name] = max(-50.0, value - self.now) if value else None
+        return repr((state, self.alive, self.budget, self.lease_made, self.ended)).encode()
+
+
+def _walk(most: int) -> tuple[dict[bytes, set[bytes]], set[bytes], set[bytes]]:
+    """The graph of lives: edges backwards, the ended ones, and those whose future is not cut."""
+    start = Life()
+    seen = {start.key()}
+    backwards: dict[bytes, set[bytes]] = defaultdict(set)
+    ended: set[bytes] = set()
+    explored: set[bytes] = set()
+    todo = deque([pickle.dumps(start, -1)])
+    while todo and len(explored) < most:
+        here = todo.popleft()
+        life: Life = pickle.loads(here)
+        key = life.key()
+        explored.add(key)
+        if life.ended:
+            ended.add(key)
+            continue
+        step = rules.decide(life.state, PATIENCE, life.now)
+        following: list[Life] = []
+        if step.do == rules.WAIT:
+            assert step.until is None or step.until > life.now, f"a wait that is over: {step}"
+            for event in life.events():
+                after: Life = pickle.loads(here)
+                after.happen(*event)
+                following.append(after)
+            if step.until is not None:
+                after = pickle.loads(here)
+                after.now = step.until
+                following.append(after)
+        else:
+            for answer in life.answers(step):
+                after = pickle.loads(here)
+                after.take(step, answer)
+                again = rules.decide(after.state, PATIENCE, after.now)
+                assert after.ended or again != step or after.key() != key, f"{step} repeats"
+                following.append(after)
+        assert life.state.wasted <= PATIENCE.max_launches
+        for after in following:
+            after_key = after.key()
+            backwards[after_key].add(key)
+            if after_key not in seen:
+                seen.add(after_key)
+                todo.append(pickle.dumps(after, -1))
+    return backwards, ended, explored
+
+
+def test_no_order_of_events_breaks_a_job() -> None:
+    """The laws of each step hold in every life within the bound (asserted in `take`)."""
+    _, ended, explored = _walk(9000)
+    print(f"{len(explored)} states")
+    assert ended
+
+
+def _settle(life: Life, dice: list[str]) -> str:
+    """Let time pass and the likeliest things happen, until the job ends."""
+    for _ in range(60):
+        if life.ended:
+            return "ended"
+        step = rules.decide(life.state, PATIENCE, life.now)
+        if step.do != rules.WAIT:
+            life.take(step, "gone" if step.do == rules.RETIRE else life.answers(step)[0])
+        elif step.until is not None:
+            life.now = step.until
+        else:  # only our own runner's end can be waited for without a limit
+            dice.append(step.why)
+            assert life.state.runner == "busy"
+            life.alive = ""
+            rules.runner_gone(life.state, life.state.runner_name, PATIENCE, life.now)
+    return life.state.phase
+
+
+def test_every_job_comes_to_an_end() -> None:
+    """From each state, with nothing but time and the end of its runner, the job ends."""
+    start = Life()
+    seen = {start.key()}
+    todo = deque([pickle.dumps(start, -1)])
+    done = 0
+    while todo and done < 1500:
+        here = todo.popleft()
+        done += 1
+        assert _settle(pickle.loads(here), []) == "ended"
+        life: Life = pickle.loads(here)
+        if life.ended:
+            continue
+        step = rules.decide(life.state, PATIENCE, life.now)
+        waits = step.do == rules.WAIT
+        for event in life.events() if waits else ((answer, None) for answer in life.answers(step)):
+            after: Life = pickle.loads(here)
+            if waits:
+                after.happen(*event)
+            else:
+                after.take(step, event[0])
+            if after.key() not in seen:
+                seen.add(after.key())
+                todo.append(pickle.dumps(after, -1))
+
+
+def launched(now: float = 0.0) -> JobState:
+    """A job with its permit and its first runner on the way."""
+    state = JobState(queued_at=now)
+    rules.asked(state, now)
+    assert rules.granted(state, "e/1", now) is None
+    rules.launching(state, OURS, now)
+    return state
+
+
+def test_the_plain_story() -> None:
+    """Granted, token, launch, in progress, completed, gone, released, ended: in that order."""
+    patience, state = Patience(), JobState(queued_at=1.0)
+    assert rules.decide(state, patience, 1.0).do == rules.ACQUIRE
+    rules.asked(state, 1.0)
+    assert rules.decide(state, patience, 1.0) == Step(
+        rules.WAIT, "it waits for a permit of its repository", 301.0
+    )
+    rules.granted(state, "e/1", 1.0)
+    assert rules.decide(state, patience, 1.0).do == rules.TOKEN
+    state.token_ready = True
+    assert rules.decide(state, patience, 1.0).do == rules.LAUNCH
+    rules.launching(state, OURS, 1.0)
+    rules.in_progress(state, OURS, 5.0)
+    rules.runner_busy(state, OURS, "7")
+    assert rules.decide(state, patience, 5.0).do == rules.WAIT
+    rules.completed(state, "success", OURS, 60.0)
+    assert rules.decide(state, patience, 60.0) == Step(rules.WAIT, "its runner ends", 360.0)
+    rules.runner_gone(state, OURS, patience, 61.0)
+    assert rules.decide(state, patience, 61.0).do == rules.RELEASE
+    rules.released(state)
+    assert rules.decide(state, patience, 61.0).outcome == "completed"
+    assert state.runner_seconds == 60.0
+    assert state.wasted == 0
+
+
+def test_a_newer_grant_replaces_ours_and_an_older_one_is_void() -> None:
+    """The semaphore knows only its newest lease; a lease nobody wants goes back."""
+    state = JobState(queued_at=0.0)
+    assert rules.granted(state, "e/2", 0.0) is None
+    assert rules.granted(state, "e/1", 0.0) is None
+    assert state.lease == "e/2"
+    assert rules.granted(state, "f/1", 0.0) is None
+    assert state.lease == "f/1"
+    rules.completed(state, "cancelled", "", 1.0)
+    rules.released(state)
+    assert rules.granted(state, "f/2", 2.0) == "f/2"
+    assert rules.granted(state, "f/2", 2.0) is None, "given back once"
+
+
+def test_a_throttled_job_waits_without_its_permit() -> None:
+    """Held up, it gives the permit back, and says why it waits."""
+    state, patience = JobState(queued_at=0.0), Patience()
+    rules.granted(state, "e/1", 0.0)
+    rules.hold_up(state, "no runner token", 50.0)
+    assert rules.decide(state, patience, 0.0).do == rules.RELEASE
+    rules.released(state)
+    assert rules.decide(state, patience, 0.0).do == rules.ACQUIRE
+    rules.asked(state, 1.0)
+    assert rules.decide(state, patience, 1.0).why == "no runner token"
+
+
+def test_a_runner_nobody_used_is_retired_and_replaced_a_few_times() -> None:
+    """Three runners that served nobody, with pauses that double: then the job has failed."""
+    state, patience, now = launched(), Patience(), 0.0
+    for attempt in (1, 2, 3):
+        late = rules.decide(state, patience, now).until
+        assert late == now + 600
+        assert rules.decide(state, patience, late).do == rules.RETIRE
+        rules.retired(state, "gone", patience, late)
+        if attempt == 3:
+            break
+        pause = rules.decide(state, patience, late)
+        assert pause.until == late + 5 * attempt
+        now = pause.until
+        state.token_ready = True
+        assert rules.decide(state, patience, now).do == rules.LAUNCH
+        rules.launching(state, f"penstock-7-{attempt + 1}", now)
+    rules.released(state)
+    assert state.failure == "3 runners took no job"
+    assert rules.decide(state, patience, late).outcome == "failed"
+
+
+def test_a_failed_launch_is_named_in_the_failure() -> None:
+    """The last reason is part of what the operator reads."""
+    state, patience = launched(), Patience(max_launches=1)
+    rules.launch_failed(state, "ECS: no capacity", patience, 1.0)
+    assert state.failure == "1 runners took no job: ECS: no capacity"
+
+
+def test_a_launch_that_did_not_begin_does_not_count() -> None:
+    """No token after all: no runner, no launch."""
+    state = launched()
+    rules.launch_undone(state)
+    assert (state.runner, state.launches, state.wasted) == ("none", 0, 0)
+
+
+def test_a_busy_runner_is_left_alone() -> None:
+    """GitHub says busy: it works for another job, and ours waits for its end."""
+    state, patience = launched(), Patience()
+    rules.retired(state, "busy", patience, 600.0)
+    assert state.runner == "busy"
+    assert rules.decide(state, patience, 600.0).why == "its runner is busy with job unknown"
+    rules.retired(state, "busy", patience, 700.0)
+    assert state.runner == "busy"
+    rules.runner_gone(state, "penstock-7-99", patience, 800.0)
+    assert state.runner == "busy", "another's end is not ours"
+
+
+def test_a_job_served_by_anothers_runner_sees_its_own_off() -> None:
+    """Our runner idles: it is retired at the job's end, then the permit goes back."""
+    state, patience = launched(), Patience()
+    rules.in_progress(state, FOREIGN, 5.0)
+    assert rules.decide(state, patience, 5.0) == Step(rules.WAIT, "its runner starts", 600.0)
+    rules.completed(state, "success", FOREIGN, 20.0)
+    assert rules.decide(state, patience, 20.0).do == rules.RETIRE
+    rules.retired(state, "gone", patience, 21.0)
+    rules.released(state)
+    assert rules.decide(state, patience, 21.0).outcome == "completed"
+
+
+def test_a_job_in_progress_elsewhere_is_looked_up_now_and_then() -> None:
+    """Its end may be lost: after an hour GitHub is asked, and its word counts."""
+    state, patience = JobState(queued_at=0.0), Patience()
+    rules.in_progress(state, FOREIGN, 0.0)
+    assert rules.decide(state, patience, 0.0) == Step(rules.WAIT, f"it runs on {FOREIGN}", 3600.0)
+    assert rules.decide(state, patience, 3600.0).do == rules.LOOK_UP
+    rules.looked_up(state, "in_progress", "", 3600.0)
+    assert rules.decide(state, patience, 3600.0).until == 7200.0
+    rules.looked_up(state, "missing", "", 7200.0)
+    assert (state.phase, state.conclusion) == ("completed", "unknown")
+
+
+def test_a_job_that_github_queued_again_is_served_again() -> None:
+    """Its runner died before it began, and GitHub put the job back."""
+    state, patience = launched(), Patience()
+    rules.in_progress(state, OURS, 1.0)
+    rules.runner_busy(state, OURS, "7")
+    rules.runner_gone(state, OURS, patience, 2.0)
+    rules.released(state)
+    due = rules.decide(state, patience, 2.0)
+    assert due.why == "its runner is gone; GitHub will report the end"
+    assert rules.decide(state, patience, due.until).do == rules.LOOK_UP
+    rules.looked_up(state, "queued", "", due.until)
+    assert rules.decide(state, patience, due.until).do == rules.ACQUIRE
+
+
+def test_an_overdue_runner_is_retired_after_its_job() -> None:
+    """The job ended five minutes ago and its runner did not."""
+    state, patience = launched(), Patience()
+    rules.in_progress(state, OURS, 1.0)
+    rules.runner_busy(state, OURS, "7")
+    assert rules.decide(state, patience, 2.0).why == "its runner works on job 7"
+    rules.completed(state, "success", OURS, 10.0)
+    assert rules.decide(state, patience, 310.0).do == rules.RETIRE
+
+
+@pytest.mark.parametrize(
+    ("stop", "conclusion", "outcome"),
+    [(True, "", "stopped"), (False, "cancelled", "cancelled"), (False, "success", "completed")],
+)
+def test_a_job_that_ends_in_the_queue_leaves_it(stop: bool, conclusion: str, outcome: str) -> None:
+    """Nothing is launched for it, and it keeps no place."""
+    state, patience = JobState(queued_at=0.0), Patience()
+    rules.asked(state, 1.0)
+    state.stop_asked = stop
+    if conclusion:
+        rules.completed(state, conclusion, "", 1.0)
+    assert rules.decide(state, patience, 1.0).do == rules.RELEASE
+    rules.released(state)
+    assert rules.decide(state, patience, 1.0) == Step(rules.END, outcome, outcome=outcome)
+
+
+def test_a_job_queued_for_a_day_expires() -> None:
+    """GitHub has dropped it."""
+    state = JobState(queued_at=0.0)
+    assert rules.decide(state, Patience(), 24 * 3600.0).outcome == "expired"
+
+
+def test_the_first_word_on_the_end_counts() -> None:
+    """A late or doubled event changes nothing."""
+    state = JobState(queued_at=0.0)
+    rules.completed(state, "success", OURS, 1.0)
+    rules.completed(state, "failure", FOREIGN, 2.0)
+    rules.in_progress(state, FOREIGN, 3.0)
+    rules.looked_up(state, "completed", "failure", 4.0)
+    assert (state.phase, state.conclusion, state.on_runner) == ("completed", "success", OURS)
+    assert state.job_ended_at == 1.0
