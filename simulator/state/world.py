@@ -9,6 +9,7 @@ from simulator.state.model import Installation, Repository, Run, Scope
 
 # Realistic sizes: job ids no longer fit 32 bits, and a client that keeps them so must fail here.
 FIRST_JOB, FIRST_RUN, FIRST_RUNNER = 53_117_402_911, 18_904_771_205, 21
+EPOCH = 1_767_225_600  # 2026-01-01: numbers grow by a thousand a second from there
 FIRST_REPOSITORY, FIRST_ACCOUNT, FIRST_INSTALLATION = 780_114_301, 140_552_201, 57_340_118
 
 PERMISSIONS = {
@@ -34,8 +35,10 @@ class World:
         self._accounts = itertools.count(FIRST_ACCOUNT, 7)
         self._installations = itertools.count(FIRST_INSTALLATION, 3)
         self._repository_ids = itertools.count(FIRST_REPOSITORY, 11)
-        self.run_ids = itertools.count(FIRST_RUN)
-        self.job_ids = itertools.count(FIRST_JOB)
+        # GitHub never gives a number twice; this process knows nothing of the one before it.
+        later = 1000 * int(clock.now() - EPOCH)
+        self.run_ids = itertools.count(FIRST_RUN + later)
+        self.job_ids = itertools.count(FIRST_JOB + later)
         self.runner_ids = itertools.count(FIRST_RUNNER)
 
     def installation_of(self, org: str) -> Installation | None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 
 import httpx
 import pytest
@@ -10,7 +12,7 @@ from temporalio.client import Client
 from checker import check
 from demo.evidence import gather
 from embedded import temporal_server
-from tests.e2e.process import PENSTOCK, Dev, run
+from tests.e2e.process import PENSTOCK, ROOT, Dev, run
 from tests.support import until
 
 
@@ -200,3 +202,45 @@ async def test_without_a_server_a_command_says_where_to_look(tmp_path):
     code, said = await run(*PENSTOCK, "status", PENSTOCK_STATE_DIR=str(tmp_path))
     assert code == 3
     assert said.startswith("penstock: no Temporal server runs")
+
+
+async def test_dev_without_any_configuration_brings_a_github_of_its_own(tmp_path):
+    """As `make up` does: a newcomer's job runs; a second start finds the data of the first."""
+    jobs = 0
+    for _ in range(2):
+        process = await asyncio.create_subprocess_exec(
+            *(*PENSTOCK, "dev", "--log-level", "WARNING"),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PENSTOCK_STATE_DIR": str(tmp_path), "COLUMNS": "200"},
+        )
+        said: dict[str, str] = {}
+        async with asyncio.timeout(60):
+            while "running;" not in said:
+                line = (await process.stdout.readline()).decode()
+                assert line, "it ended early"
+                name, _, value = line.partition("  ")
+                said[name.strip() if value else line.split()[0]] = value.strip()
+        async with httpx.AsyncClient(timeout=60) as http:
+            github = said["simulated GitHub"]
+            assert (await http.get(said["Temporal UI"])).status_code == 200
+            await http.post(
+                f"{github}/_control/jobs",
+                json={"owner": "acme", "repo": "api", "labels": ["self-hosted"], "seconds": 0.1},
+            )
+            body = {"condition": "jobs_completed", "count": 1, "timeout": 30}
+            assert (await http.post(f"{github}/_control/wait", json=body)).json()["met"]
+            jobs += 1
+            key = {"Authorization": f"Bearer {said['admin key']}"}
+            gateway = said["gateway"].split()[0]
+            assert (await http.get(f"{gateway}/admin/status", headers=key)).status_code == 200
+        client = await Client.connect(said["Temporal"])
+
+        async def all_known(client=client, jobs=jobs):
+            return (await client.count_workflows("WorkflowType='RunnerJob'")).count == jobs
+
+        await until(all_known)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(60):
+            assert await process.wait() == 0
+    assert temporal_server.read(tmp_path) is None, "its Temporal server runs still"

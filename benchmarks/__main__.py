@@ -1,0 +1,124 @@
+"""`make bench`: figures of the whole path beside the floor of the same server, and of the policy.
+
+Each round measures floor and path one after the other; the ratio is taken round by round, so that
+a machine whose speed drifts does not matter. Prints a table; exits 0 (it measures, it judges not).
+"""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from temporalio.client import Client
+
+from benchmarks.floor import bare_jobs_per_second
+from checker import summary
+from checker.figures import Figures
+from demo.evidence import gather
+from demo.site import Site
+from embedded import stack
+from embedded.leave import leave
+from embedded.temporal_server import TemporalServer
+from policy.allocation import Demand, Snapshot, allocate
+from policy.limits import Limits
+from policy.messages import Waiting
+
+ROUNDS = 3
+JOBS = 60
+REPOS = 10
+
+
+async def path(client: Client, site: Site, folder: Path) -> tuple[float, Figures]:
+    """Jobs per second through the whole path, runners that work for no time; and the figures."""
+    settings = site.settings(
+        limits={"max_runners": 50, "default": 5},
+        gateway={"port": 0},
+        github={"github_api_calls_per_minute": 900},
+    )
+    async with stack.whole(client, settings) as gateway:
+        await site.point_at(gateway)
+        began = time.monotonic()
+        for i in range(REPOS):
+            await site.jobs(f"acme/r{i}", count=JOBS // REPOS, seconds=0.0)
+        await site.wait("all_completed", timeout=300)
+        seconds = time.monotonic() - began
+        handle = client.get_workflow_handle("fleet")
+        while (await handle.query("status"))["running"]:  # noqa: ASYNC110 - a query has no event
+            await asyncio.sleep(0.1)
+        return JOBS / seconds, summary(await gather(client, site))
+
+
+async def one_round() -> tuple[float, float, Figures]:
+    """Floor and path on one fresh server."""
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
+        folder = Path(name)
+        async with AsyncExitStack() as held:
+            site = Site(folder)
+            held.push_async_callback(site.stop)
+            server = TemporalServer(folder, ui=False)
+            held.push_async_callback(server.stop)
+            running = await server.start()
+            await site.start()
+            client = await Client.connect(running.address)
+            jobs, figures = await path(client, site, folder)
+            return await bare_jobs_per_second(client, JOBS), jobs, figures
+
+
+def allocate_seconds(repos: int) -> float:
+    """One call of `allocate`; the best of five."""
+    snapshot = Snapshot(
+        Limits(max_runners=repos // 2),
+        repos // 2,
+        [
+            Demand(f"org{i % 50}/r{i}", i % 2, [Waiting("normal", 3, float(i))])
+            for i in range(repos)
+        ],
+    )
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        allocate(snapshot, 1e6)
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+async def main() -> None:
+    """Measure and print."""
+    console = Console()
+    rounds: list[tuple[float, float, Figures]] = []
+    for number in range(ROUNDS):
+        console.print(f"round {number + 1} of {ROUNDS}", highlight=False)
+        rounds.append(await one_round())
+    table = Table(title=f"{JOBS} jobs of {REPOS} repositories, {ROUNDS} rounds")
+    for column in ("figure", "min", "median", "max"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+
+    def row(name: str, values: list[float]) -> None:
+        table.add_row(
+            name, *(f"{v:.3f}" for v in (min(values), statistics.median(values), max(values)))
+        )
+
+    row("jobs/s, bare workflow (the floor)", [floor for floor, _, _ in rounds])
+    row("jobs/s, whole path with runner processes", [jobs for _, jobs, _ in rounds])
+    row("ratio path ÷ floor", [jobs / floor for floor, jobs, _ in rounds])
+    row("history events per job", [f.history_events_per_job or 0.0 for _, _, f in rounds])
+    row("billable actions per job", [f.billable_actions_per_job or 0.0 for _, _, f in rounds])
+    row("GitHub calls per job", [f.github_calls_per_job or 0.0 for _, _, f in rounds])
+    launches = [f.delivery_to_launch_seconds for _, _, f in rounds]
+    row("webhook → launched p50, s (in a burst)", [s.p50 or 0.0 for s in launches])
+    row("webhook → launched p95, s (in a burst)", [s.p95 or 0.0 for s in launches])
+    row(
+        "release → next grant p95, s",
+        [f.release_to_next_grant_seconds.p95 or 0.0 for _, _, f in rounds],
+    )
+    row("allocate, 10,000 repositories, ms", [1000 * allocate_seconds(10_000) for _ in range(3)])
+    console.print(table)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    leave(0)

@@ -1,0 +1,133 @@
+"""Fleet and semaphores that end, are terminated, or continue as new in the middle of the work."""
+
+import asyncio
+
+import pytest
+
+from checker import Bounds, check
+from demo.evidence import gather
+from policy import names
+from tests.support import count, replay, until
+
+# Times belong in the benchmark; and a terminated workflow stands still until somebody misses it.
+SLOW = Bounds(idle_permit=60.0, give_back=60.0)
+REPOS = [f"acme/r{i}" for i in range(4)]
+
+
+async def burst(stack, each: int) -> None:
+    """Jobs of all repositories at once."""
+    await asyncio.gather(*(stack.site.jobs(repo, count=each, seconds=0.2) for repo in REPOS))
+
+
+async def all_laws(stack) -> None:
+    """Everything ends, nothing ran twice, every law held, and all of it replays."""
+    assert await stack.site.wait("all_completed", timeout=120)
+    await stack.settled()
+    made = (await stack.site.call("GET", "jobs"))["jobs"]
+    assert all(job["times_run"] == 1 for job in made)
+    query = f"WorkflowType='{names.RUNNER_JOB}' AND ExecutionStatus='Running'"
+
+    async def none_open():
+        return await count(stack.client, query) == 0
+
+    await until(none_open)
+    assert check(await gather(stack.client, stack.site, bounds=SLOW)) == []
+    assert await replay(stack.client)
+
+
+async def test_a_terminated_fleet_is_rebuilt_with_its_mode_and_limits(penstock):
+    """Under load: capacity is never exceeded, live limits survive, all jobs end."""
+    stack = await penstock(limits={"max_runners": 4})
+    await stack.admin("PATCH", "limits", repos={"acme/r0": 1})
+    await burst(stack, 5)
+    await stack.site.wait("jobs_completed", count=3)
+    await stack.client.get_workflow_handle(names.FLEET_ID).terminate("a test")
+    await all_laws(stack)
+    status = await stack.fleet()
+    assert status["limits"]["repos"] == {"acme/r0": 1}
+    assert status["settled"]
+
+
+async def test_a_fleet_terminated_while_draining_still_drains(penstock):
+    """The mode outlives it; the gateway refuses all along."""
+    stack = await penstock(limits={"default": 1})
+    await burst(stack, 2)
+    await stack.site.wait("jobs_running", count=1)
+    await stack.admin("PUT", "draining", mode="draining", reason="a test")
+    await stack.client.get_workflow_handle(names.FLEET_ID).terminate("a test")
+
+    async def drained():
+        try:
+            status = await stack.fleet("drain_status")
+        except Exception:
+            return None
+        return status if status["drained"] else None
+
+    status = await until(drained, 60)
+    assert (status["mode"], status["reason"]) == ("draining", "a test")
+
+
+async def test_a_terminated_semaphore_asks_its_jobs_for_their_leases(penstock):
+    """Holders keep what they hold, waiters their place; nothing is granted twice."""
+    stack = await penstock(limits={"max_runners": 4})
+    await burst(stack, 5)
+    await stack.site.wait("jobs_completed", count=3)
+    await stack.client.get_workflow_handle(names.semaphore_id("acme/r1")).terminate("a test")
+    await all_laws(stack)
+
+
+@pytest.mark.parametrize("dynamic", [{"limit.historyCount.suggestContinueAsNew": "60"}])
+async def test_continue_as_new_in_a_storm_loses_nobody(penstock, dynamic):
+    """With a threshold of 60 events, Fleet and semaphores start anew all the time."""
+    stack = await penstock(limits={"max_runners": 4})
+    await burst(stack, 10)
+    await all_laws(stack)
+    for workflow_id in (names.FLEET_ID, names.semaphore_id("acme/r0")):
+        assert await count(stack.client, f"WorkflowId='{workflow_id}'") > 1
+
+
+async def test_maintenance_grants_nothing_and_keeps_the_queue(penstock):
+    """Runners that run go on; what is queued waits; resume serves it."""
+    stack = await penstock(limits={"max_runners": 2, "default": 1})
+    first, second = await stack.site.jobs("acme/r0", count=2, seconds=1)
+    await stack.site.wait("job_started", job_id=first)
+    answer = (await stack.admin("PUT", "draining", mode="maintenance")).json()
+    assert answer["mode"] == "maintenance"
+    assert (await stack.result("acme/r0", first))["outcome"] == "completed"
+
+    async def still():
+        status = await stack.fleet()
+        return (status["running"], status["waiting"]) == (0, 1)
+
+    await until(still)
+    assert (await stack.explain("acme/r0", second))["permit"] == "waiting"
+    refused = await stack.site.jobs("acme/r1")
+    await stack.site.wait("deliveries_idle")
+    log = (await stack.site.call("GET", f"deliveries?job_id={refused[0]}"))["deliveries"]
+    assert [d["status_code"] for d in log] == [503]
+    await stack.admin("PUT", "draining", mode="normal")
+    await stack.site.call("POST", "redeliver")
+    assert (await stack.result("acme/r0", second))["outcome"] == "completed"
+    assert (await stack.result("acme/r1", refused[0]))["outcome"] == "completed"
+    assert check(await gather(stack.client, stack.site, bounds=SLOW)) == []
+
+
+async def test_maintenance_can_stop_the_runners_too(penstock):
+    """Only when it is said; the jobs fail at GitHub and their permits come back."""
+    stack = await penstock()
+    (job,) = await stack.site.jobs("acme/r0", seconds=60)
+    await stack.site.wait("job_started", job_id=job)
+    await stack.admin("PUT", "draining", mode="maintenance", stop_running=True)
+    result = await stack.result("acme/r0", job)
+    assert result["conclusion"] == "cancelled"
+    await stack.settled()
+
+
+async def test_lowered_limits_revoke_nothing_and_bind_at_once(penstock):
+    """Three run; the limit goes to one: they finish, and then one runs at a time."""
+    stack = await penstock(limits={"max_runners": 6, "default": 3})
+    await stack.site.jobs("acme/r0", count=8, seconds=1)
+    await stack.site.wait("jobs_running", count=3)
+    answer = await stack.admin("PATCH", "limits", default=1)
+    assert answer.json()["default"] == 1
+    await all_laws(stack)
