@@ -57,7 +57,16 @@ console = Console()
 CONFIG = typer.Option(
     None, "--config", "-c", help="The configuration file (default: penstock.toml if it exists)."
 )
-OUTPUT = typer.Option("table", "--output", "-o", help="table or json.")
+
+
+def _known_output(value: str) -> str:
+    """Refuse a wrong format before anything is done."""
+    if value not in ("table", "json"):
+        raise typer.BadParameter("table or json")
+    return value
+
+
+OUTPUT = typer.Option("table", "--output", "-o", help="table or json.", callback=_known_output)
 REASON = typer.Option("", "--reason", "-r", help="Why; kept in the audit list.")
 
 
@@ -168,15 +177,15 @@ def gateway(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
 
 
 @app.command(epilog="Example: TEMPORAL_ADDRESS=temporal:7233 penstock setup")
-def setup(config: Path | None = CONFIG) -> None:
+def setup(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """Prepare a Temporal server of yours: its search attributes. Safe to repeat."""
     settings = configuration.load(config)
 
     async def run() -> int:
         client = await connect(settings.state_dir)
-        for name in await register_search_attributes(client):
-            console.print(f"search attribute {name}: added")
-        console.print("Temporal is ready")
+        added = await register_search_attributes(client)
+        said = f"search attributes added: {', '.join(added)}" if added else "nothing to change"
+        _print(output, {"added": added}, said)
         return 0
 
     raise typer.Exit(_run(run()))
@@ -300,22 +309,24 @@ async def _watch_drain(config: Path | None, deadline: float, *, quiet: bool) -> 
 
 
 @app.command(epilog="Example: penstock resume")
-def resume(config: Path | None = CONFIG, reason: str = REASON) -> None:
+def resume(config: Path | None = CONFIG, output: str = OUTPUT, reason: str = REASON) -> None:
     """Take work again."""
     _ask(config, lambda fleet: fleet.set_mode("normal", ModeChange(reason, actor=_actor())))
-    console.print("mode normal: webhooks are accepted")
+    _print(output, {"mode": "normal"}, "mode normal: webhooks are accepted")
 
 
 @app.command(epilog="Example: penstock maintenance --reason 'moving the fleet'")
 def maintenance(
     config: Path | None = CONFIG,
+    output: str = OUTPUT,
     reason: str = REASON,
     stop_running: bool = typer.Option(False, help="Stop every runner too; their jobs fail."),
 ) -> None:
     """Take no new work and start none; what is queued is kept."""
     change = ModeChange(reason, stop_running=stop_running, actor=_actor())
     _ask(config, lambda fleet: fleet.set_mode("maintenance", change))
-    console.print("mode maintenance: nothing is granted; what is queued is kept")
+    said = "mode maintenance: nothing is granted; what is queued is kept"
+    _print(output, {"mode": "maintenance"}, said)
 
 
 @app.command("dead-letters", epilog="Example: penstock dead-letters -o json")
@@ -331,24 +342,23 @@ def dead_letters(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
 
 
 @config_app.command("check", epilog="Example: penstock config check --config penstock.toml")
-def config_check(config: Path | None = CONFIG) -> None:
+def config_check(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """Read the configuration and say whether a gateway and a worker could start with it."""
     configuration.load(config).check_secrets()
-    console.print("the configuration is good")
+    _print(output, {"good": True}, "the configuration is good")
 
 
 @key_app.command("create", epilog="Example: penstock admin-key create")
-def admin_key_create() -> None:
+def admin_key_create(output: str = OUTPUT) -> None:
     """Make a key. The key goes to its user, the hash into gateway.admin_key_hashes."""
     key, digest = keys.create()
-    console.print(f"key   {key}", highlight=False, soft_wrap=True)
-    console.print(f"hash  {digest}", highlight=False, soft_wrap=True)
+    _print(output, {"key": key, "hash": digest}, f"key   {key}\nhash  {digest}")
 
 
-@app.command()
-def version() -> None:
+@app.command(epilog="Example: penstock version")
+def version(output: str = OUTPUT) -> None:
     """The version of Penstock."""
-    console.print(f"penstock {VERSION}", highlight=False)
+    _print(output, {"version": VERSION}, f"penstock {VERSION}")
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -406,9 +416,14 @@ def _say(error: Exception, code: int) -> int:
 
 
 def _as_json(output: str) -> bool:
-    if output not in ("table", "json"):
-        raise typer.BadParameter("table or json", param_hint="--output")
     return output == "json"
+
+
+def _print(output: str, answer: dict[str, Any], said: str) -> None:
+    if _as_json(output):
+        _print_json(answer)
+    else:
+        console.print(said, highlight=False, soft_wrap=True)
 
 
 def _print_json(answer: Any) -> None:

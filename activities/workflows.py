@@ -100,7 +100,8 @@ class WorkflowActivities:
         given everything back, and in a repository's first life there is nothing to ask for.
         """
         repo = repos.repos[0]
-        lives = f"WorkflowId='{names.semaphore_id(repo)}' AND RunId!='{activity.info().workflow_run_id}'"
+        me = activity.info().workflow_run_id
+        lives = f"WorkflowId='{names.semaphore_id(repo)}' AND RunId!='{me}'"
         orderly = (WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.CONTINUED_AS_NEW)
         former = [life.status async for life in self._client.list_workflows(lives)]
         if all(status in orderly for status in former):

@@ -8,8 +8,10 @@ import asyncio
 import statistics
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +19,7 @@ from temporalio.client import Client
 
 from benchmarks.floor import bare_jobs_per_second
 from checker import summary
-from checker.figures import Figures
+from checker.figures import Figures, Spread
 from demo.evidence import gather
 from demo.site import Site
 from embedded import stack
@@ -27,7 +29,9 @@ from policy.allocation import Demand, Snapshot, allocate
 from policy.limits import Limits
 from policy.messages import Waiting
 
+T = TypeVar("T")
 ROUNDS = 3
+CALM_JOBS = 20
 JOBS = 60
 REPOS = 10
 
@@ -52,8 +56,37 @@ async def path(client: Client, site: Site, folder: Path) -> tuple[float, Figures
         return JOBS / seconds, summary(await gather(client, site))
 
 
+async def calm(client: Client, site: Site) -> Spread:
+    """Webhook → launched, seconds, when a permit is free: one job after another."""
+    settings = site.settings(gateway={"port": 0})
+    async with stack.whole(client, settings) as gateway:
+        await site.point_at(gateway)
+        for _ in range(CALM_JOBS):
+            (job,) = await site.jobs("calm/api", seconds=0.0)
+            await site.wait("job_completed", job_id=job)
+            handle = client.get_workflow_handle(f"runner-job/calm/api/{job}")
+            await handle.result()
+        evidence = await gather(client, site)
+    return summary(evidence).delivery_to_launch_permit_free_seconds
+
+
+async def calm_round() -> Spread:
+    """A calm fleet on a fresh server."""
+    return await on_fresh_server(lambda client, site, _: calm(client, site))
+
+
 async def one_round() -> tuple[float, float, Figures]:
     """Floor and path on one fresh server."""
+
+    async def both(client: Client, site: Site, folder: Path) -> tuple[float, float, Figures]:
+        jobs, figures = await path(client, site, folder)
+        return await bare_jobs_per_second(client, JOBS), jobs, figures
+
+    return await on_fresh_server(both)
+
+
+async def on_fresh_server(work: Callable[[Client, Site, Path], Awaitable[T]]) -> T:
+    """Run the work on a Temporal server and a simulator of its own."""
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
         folder = Path(name)
         async with AsyncExitStack() as held:
@@ -64,8 +97,7 @@ async def one_round() -> tuple[float, float, Figures]:
             running = await server.start()
             await site.start()
             client = await Client.connect(running.address)
-            jobs, figures = await path(client, site, folder)
-            return await bare_jobs_per_second(client, JOBS), jobs, figures
+            return await work(client, site, folder)
 
 
 def allocate_seconds(repos: int) -> float:
@@ -90,9 +122,11 @@ async def main() -> None:
     """Measure and print."""
     console = Console()
     rounds: list[tuple[float, float, Figures]] = []
+    calms: list[Spread] = []
     for number in range(ROUNDS):
         console.print(f"round {number + 1} of {ROUNDS}", highlight=False)
         rounds.append(await one_round())
+        calms.append(await calm_round())
     table = Table(title=f"{JOBS} jobs of {REPOS} repositories, {ROUNDS} rounds")
     for column in ("figure", "min", "median", "max"):
         table.add_column(column, justify="left" if column == "figure" else "right")
@@ -108,6 +142,8 @@ async def main() -> None:
     row("history events per job", [f.history_events_per_job or 0.0 for _, _, f in rounds])
     row("billable actions per job", [f.billable_actions_per_job or 0.0 for _, _, f in rounds])
     row("GitHub calls per job", [f.github_calls_per_job or 0.0 for _, _, f in rounds])
+    row("webhook → launched p50, s (calm)", [c.p50 or 0.0 for c in calms])
+    row("webhook → launched p95, s (calm)", [c.p95 or 0.0 for c in calms])
     launches = [f.delivery_to_launch_seconds for _, _, f in rounds]
     row("webhook → launched p50, s (in a burst)", [s.p50 or 0.0 for s in launches])
     row("webhook → launched p95, s (in a burst)", [s.p95 or 0.0 for s in launches])

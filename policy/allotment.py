@@ -78,7 +78,9 @@ def receive(book: Book, report: Report) -> list[Allot]:
     if report.fleet_epoch > book.epoch or (known and report.acked > account.sequence):
         raise RolledBack(report.repo)
     if report.closing and not report.in_use:
-        if account.settled or known:  # else our first word is on its way to it, and revives it
+        # A word of ours that it has not heard is on its way, and will revive it.
+        heard = report.acked == account.sequence if known else account.settled
+        if heard:
             del book.accounts[report.repo]
         return []
     if report.epoch > account.epoch:
@@ -211,8 +213,6 @@ def _raise(book: Book, snapshot: Snapshot, goal: Allocation, now: float) -> list
         org = org_of(repo)
         steps[repo] = steps.get(repo, 0) + 1
         n = account.likely_in_use + steps[repo]
-        if n <= account.allotment:
-            continue  # it has this permit already and will use it
         cost = max(0, n - max(account.reserved, raised.get(repo, 0)))
         room = min(snapshot.capacity - reserved[""], org_cap(snapshot, org, now) - reserved[org])
         if cost > room:

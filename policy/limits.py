@@ -73,10 +73,7 @@ def validate(limits: Limits) -> None:
     """Raise InvalidLimits at the first limit that cannot be."""
     _whole("max_runners", limits.max_runners, 0)
     _whole("default", limits.default, 0)
-    # bool is an int in Python, and NaN compares false with everything: both are caught here.
-    share = limits.max_repo_share
-    if isinstance(share, bool) or not 0 < share <= 1:
-        raise InvalidLimits(f"max_repo_share must be above 0 and at most 1, not {share!r}")
+    _share(limits.max_repo_share)
     for repo, limit in limits.repos.items():
         owner, slash, name = repo.partition("/")
         if not (owner and slash and name) or "/" in name or repo != repo.lower():
@@ -97,3 +94,9 @@ def _whole(key: str, value: object, least: int) -> None:
         raise InvalidLimits(
             f"{key} must be a whole number from {least} to {MAX_RUNNERS_CEILING}, not {value!r}"
         )
+
+
+def _share(value: object) -> None:
+    # bool is an int in Python, and NaN compares false with everything: both are caught here.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise InvalidLimits(f"max_repo_share must be above 0 and at most 1, not {value!r}")

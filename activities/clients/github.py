@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -27,14 +27,14 @@ class Credentials:
     """An App (its client id or app id, and its key in PEM), or a personal access token."""
 
     app_id: str = ""
-    private_key: str = ""
-    token: str = ""
+    private_key: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class _Installation:
-    id: int
-    token: str = ""
+    id: str
+    token: str = field(default="", repr=False)
     expires_at: float = 0.0
 
 
@@ -86,7 +86,9 @@ class GitHubClient:
             "POST", f"{self._runners(repo)}/registration-token", repo, expected=201
         )
         return RunnerToken(
-            str(answer["token"]), now, _time(answer.get("expires_at")) or now + TOKEN_LIFE_SECONDS
+            _said(answer, "token"),
+            now,
+            _time(answer.get("expires_at")) or now + TOKEN_LIFE_SECONDS,
         )
 
     async def jit_config(self, repo: str, name: str, labels: list[str]) -> RunnerToken:
@@ -106,7 +108,7 @@ class GitHubClient:
                 raise GitHubRefused(f"the runner {name} exists already, and works") from None
             answer = await self._call("POST", path, repo, expected=201, body=body)
         return RunnerToken(
-            str(answer["encoded_jit_config"]), now, now + TOKEN_LIFE_SECONDS, jit=True
+            _said(answer, "encoded_jit_config"), now, now + TOKEN_LIFE_SECONDS, jit=True
         )
 
     async def deregister(self, repo: str, name: str) -> Literal["removed", "busy", "absent"]:
@@ -181,13 +183,13 @@ class GitHubClient:
                 params=params,
                 headers={"Authorization": f"Bearer {token}"},
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise GitHubUnavailable(f"{method} {path}: {type(error).__name__}") from None
 
     def _read(self, response: httpx.Response, expected: int) -> dict[str, Any]:
         status = response.status_code
         if status == expected:
-            return cast(dict[str, Any], response.json()) if response.content else {}
+            return _object(response)
         try:
             answer = cast(dict[str, Any], response.json())
             message = str(answer.get("message", ""))[:200]
@@ -212,7 +214,7 @@ class GitHubClient:
             if known is None:
                 # Asked by repository: it serves organizations and users alike.
                 found = await self._send("GET", f"/repos/{repo}/installation", self._jwt())
-                known = _Installation(int(self._read(found, 200)["id"]))
+                known = _Installation(_said(self._read(found, 200), "id"))
                 self._installations[org] = known
             if not self._serves(known):
                 made = await self._send(
@@ -224,7 +226,7 @@ class GitHubClient:
                     self._installations.pop(org, None)  # uninstalled, or installed anew
                     raise
                 expires = _time(answer.get("expires_at")) or self._clock() + TOKEN_LIFE_SECONDS
-                known = _Installation(known.id, str(answer["token"]), expires)
+                known = _Installation(known.id, _said(answer, "token"), expires)
                 self._installations[org] = known
             return known.token
 
@@ -245,6 +247,24 @@ class GitHubClient:
         except (ValueError, jwt.PyJWTError):
             # The library's message may quote the key.
             raise GitHubRefused("github.private_key is no RSA key in PEM") from None
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of a good answer; a proxy's page in its place is no word of GitHub's."""
+    try:
+        answer: object = response.json() if response.content else {}
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        request = response.request
+        raise GitHubUnavailable(f"{request.method} {request.url.path}: an answer without sense")
+    return cast(dict[str, Any], answer)
+
+
+def _said(answer: dict[str, Any], key: str) -> str:
+    if not (value := str(answer.get(key) or "")):
+        raise GitHubUnavailable(f"GitHub's answer has no {key}")
+    return value
 
 
 class _Conflict(GitHubRefused):

@@ -63,9 +63,7 @@ def main(folder: str) -> int:
         _tell()
         if stopped:
             stop(signal.SIGTERM, None)
-        # Unreaped, it keeps the number of its group: what it left behind can be ended safely.
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        os.killpg(child.pid, signal.SIGKILL)
+        _end_group(child.pid)
         code = child.wait()
     try:
         os.unlink(os.path.join(folder, "token"))
@@ -87,6 +85,17 @@ def _lock(folder: str, name: str) -> int:
             return lock
     os.close(lock)
     return -1
+
+
+def _end_group(leader: int) -> None:
+    """Wait for the leader, then end what it left behind."""
+    if hasattr(os, "waitid"):  # else macOS on an older Python
+        # Unreaped, it keeps the number of its group from passing to another.
+        os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
+        try:
+            os.killpg(leader, signal.SIGKILL)
+        except OSError:
+            pass
 
 
 def _tell() -> None:

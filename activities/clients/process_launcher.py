@@ -66,9 +66,10 @@ class ProcessLauncher:
                         await self._start(folder, request, token)
                     await _appears(folder)
             except TimeoutError:
-                raise LaunchRefused(
-                    f"the runner {request.name} did not start within {START_SECONDS:.0f} s"
-                ) from None
+                if not _begun(folder):
+                    raise LaunchRefused(
+                        f"the runner {request.name} did not start within {START_SECONDS:.0f} s"
+                    ) from None
             ended = _read(folder / "ended.json")
             if ended.get("error"):
                 await self._forget(request.name)
@@ -115,7 +116,10 @@ class ProcessLauncher:
                 continue
             self._watch(name, None)
         while True:
-            yield await self._ended.get()
+            reference = await self._ended.get()
+            # Forgotten since: its launch was refused. Alive again: its end will be told anew.
+            if reference.name in self._watched and not _alive(self._folder / reference.name):
+                yield reference
 
     async def acknowledge(self, name: str) -> None:
         """Delete the runner's folder, unless one was launched under this name since."""
@@ -238,11 +242,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _begun(folder: Path) -> bool:
     """Whether it ever came to a runner, or to the attempt to run one."""
-    return (
-        (folder / "started.json").exists()
-        or (folder / "ended.json").exists()
-        or _locked(folder / "runner.lock")
-    )
+    if (folder / "started.json").exists() or (folder / "ended.json").exists():
+        return True
+    return _locked(folder / "runner.lock") and not _locked(folder / "lock")
 
 
 def _alive(folder: Path) -> bool:

@@ -188,7 +188,7 @@ def _walk(most: int) -> tuple[dict[bytes, set[bytes]], set[bytes], set[bytes]]:
 
 def test_no_order_of_events_breaks_a_job() -> None:
     """The laws of each step hold in every life within the bound (asserted in `take`)."""
-    _, ended, explored = _walk(9000)
+    _, ended, explored = _walk(10_000)
     print(f"{len(explored)} states")
     assert ended
 
@@ -217,7 +217,7 @@ def test_every_job_comes_to_an_end() -> None:
     seen = {start.key()}
     todo = deque([pickle.dumps(start, -1)])
     done = 0
-    while todo and done < 1500:
+    while todo and done < 3000:
         here = todo.popleft()
         done += 1
         assert _settle(pickle.loads(here), []) == "ended"

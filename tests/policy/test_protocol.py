@@ -7,7 +7,6 @@ import random
 import pytest
 
 from policy import fleet
-from policy import job as jobs
 from policy.fleet import ModeChange
 from policy.limits import Limits
 from policy.priority import PRIORITIES

@@ -1,0 +1,36 @@
+"""Parts that several tests of the activities use."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from demo.site import Site
+from tests.activities.hub import Hub, site_in
+from tests.activities.launching import Runners
+
+
+@pytest.fixture
+async def runners(tmp_path: Path) -> AsyncGenerator[Runners]:
+    """A folder of runners; none of their processes is left."""
+    made = Runners(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="package")
+async def one_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Site]:
+    """One simulated GitHub for all tests here that need nothing else."""
+    made = await site_in(tmp_path_factory.mktemp("hub"))
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def hub(one_site: Site) -> AsyncGenerator[Hub]:
+    """That GitHub, with three repositories and nothing to do."""
+    made = Hub(one_site)
+    for repo in ("acme/api", "acme/web", "other/api"):  # they exist once they have had a job
+        await one_site.jobs(repo, conclusion="skipped", deliver=False)
+    yield made
+    await made.close()

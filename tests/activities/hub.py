@@ -1,0 +1,112 @@
+"""A simulated GitHub for many tests, a clock that can be moved, and clients of both."""
+
+import asyncio
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from activities.clients.github import Credentials, GitHubClient
+from demo.site import APP_ID, SIMULATOR, Site
+from tests.activities.launching import SECONDS
+
+PAT = "ghp_an-unmistakable-personal-access-token"
+
+
+class Clock:
+    """The real time and what a test added to it."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        """Epoch seconds."""
+        return time.time() + self.ahead
+
+
+class Hub:
+    """GitHub, emptied for each test; counts its calls."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.call = site.call
+        self.clock = Clock()
+        self._made: list[GitHubClient] = []
+        self._processes: list[asyncio.subprocess.Process] = []
+        self._seen = 0
+
+    @property
+    def key(self) -> str:
+        """The App's private key."""
+        return (self.site.folder / "app.pem").read_text()
+
+    def client(self, credentials: Credentials | None = None, **how: Any) -> GitHubClient:
+        """A client; without credentials it is the App."""
+        url = how.pop("url", self.site.url)
+        credentials = credentials or Credentials(APP_ID, self.key)
+        made = GitHubClient(url, credentials, clock=self.clock, **how)
+        self._made.append(made)
+        return made
+
+    async def person(self, **how: Any) -> GitHubClient:
+        """A client with a personal access token."""
+        await self.call("POST", "pats", token=PAT)
+        return self.client(Credentials(token=PAT), **how)
+
+    async def calls(self) -> list[str]:
+        """The calls since the last time, as `METHOD route status`."""
+        every = (await self.call("GET", "calls"))["calls"]
+        new, self._seen = every[self._seen :], len(every)
+        return [f"{c['method']} {c['route'] or c['path']} {c['status']}" for c in new]
+
+    async def break_(self, kind: str, **how: Any) -> None:
+        """Break something on purpose."""
+        await self.call("POST", "faults", kind=kind, **how)
+
+    async def pass_(self, seconds: float) -> None:
+        """Let time pass, here and at GitHub."""
+        self.clock.ahead += seconds
+        await self.call("POST", "clock", advance_seconds=seconds, skew_seconds=self.clock.ahead)
+
+    async def runner(self, name: str, token: str) -> None:
+        """A real runner process that registers with the token."""
+        file = self.site.folder / "a-runners-token"
+        file.write_text(token)
+        environment = {
+            "PENSTOCK_GITHUB_URL": self.site.url,
+            "PENSTOCK_RUNNER_URL": f"{self.site.url}/acme/api",
+            "PENSTOCK_RUNNER_NAME": name,
+            "PENSTOCK_RUNNER_LABELS": "linux",
+            "PENSTOCK_RUNNER_TOKEN_FILE": str(file),
+        }
+        program = str(SIMULATOR / "runner" / "__main__.py")
+        self._processes.append(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", program), env={**os.environ, **environment}
+            )
+        )
+
+    async def close(self) -> None:
+        """Close the clients, end the runners, forget everything."""
+        for made in self._made:
+            await made.close()
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+            async with asyncio.timeout(SECONDS):
+                await process.wait()
+        await self.call("POST", "reset")
+
+
+async def site_in(folder: Path) -> Site:
+    """A simulated GitHub that runs."""
+    made = Site(folder)
+    await made.start()
+    return made
+
+
+def told(error: BaseException) -> str:
+    """All that a log could show of an error."""
+    return "".join(traceback.format_exception(error)) + repr(error) + str(error)
