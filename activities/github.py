@@ -27,7 +27,7 @@ class GitHub(Protocol):
     """GitHub as Penstock needs it. Every method raises the errors of activities/errors.py."""
 
     def calls_for_token(self, repo: str) -> int:
-        """How many API calls the next `registration_token` would make."""
+        """How many API calls the next `registration_token` or `jit_config` would make."""
         ...
 
     async def registration_token(self, repo: str) -> RunnerToken:

@@ -85,7 +85,7 @@ class Tokens:
         Raises Deferred, or GitHub's errors.
         """
         if self._jit:
-            self._gate(repo)
+            self._room(repo, self._github.calls_for_token(repo))
             return None
         return await self.registration(repo)
 
@@ -93,7 +93,7 @@ class Tokens:
         """What the runner `name` registers with. Raises Deferred, or GitHub's errors."""
         if not self._jit:
             return await self.registration(repo)
-        self._spend(repo, 1)
+        self._spend(repo, self._github.calls_for_token(repo))
         return await self._call(repo, lambda: self._github.jit_config(repo, name, labels))
 
     async def registration(self, repo: str) -> RunnerToken:
@@ -145,17 +145,20 @@ class Tokens:
 
     def _spend(self, repo: str, calls: int) -> None:
         """Take from the organization's and the repository's bucket, or from neither."""
+        self._store.arrivals.update(self._room(repo, calls))
+
+    def _room(self, repo: str, calls: int) -> dict[str, float]:
+        """Both buckets as they would be after so many calls. Raises Deferred."""
         self._gate(repo)
         now, arrivals = self._clock(), self._store.arrivals
         org = org_of(repo)
         of_org = token_bucket.take(arrivals.get(org, 0.0), self._budget.per_org, now, calls)
         of_repo = token_bucket.take(arrivals.get(repo, 0.0), self._budget.per_repo, now)
-        waits = [t.retry_after for t in (of_org, of_repo) if isinstance(t, token_bucket.Deferred)]
+        takings = {org: of_org, repo: of_repo}
+        waits = [t.retry_after for t in takings.values() if isinstance(t, token_bucket.Deferred)]
         if waits:
             raise Deferred(max(waits))
-        for key, taken in ((org, of_org), (repo, of_repo)):
-            if isinstance(taken, token_bucket.Taken):
-                arrivals[key] = taken.arrival
+        return {key: t.arrival for key, t in takings.items() if isinstance(t, token_bucket.Taken)}
 
     def _freshness(self, token: RunnerToken | None) -> str:
         if token is None:

@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ KEEPER = Path(__file__).with_name("keeper.py")
 START_SECONDS = 20.0  # for a keeper to say that its runner has started, on a loaded machine
 POLL_SECONDS = 0.5  # only for runners that another worker's life started, without pidfd
 KILL_AFTER_SECONDS = 10.0
+ACKNOWLEDGED = "acknowledged"
+NAME_KEPT_SECONDS = 3600.0  # a launch is tried for ten minutes at most
 HAS_KEEPER = 3  # a keeper's exit code: another one has the folder
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SHELL")
 
@@ -60,6 +63,8 @@ class ProcessLauncher:
         """Start a runner under its name, once: a second call finds the first one's."""
         folder = self._folder / request.name
         async with self._alone(request.name):
+            if (folder / ACKNOWLEDGED).exists():
+                return self._reference(folder)
             try:
                 async with asyncio.timeout(START_SECONDS):
                     if not (folder / "ended.json").exists() and not _alive(folder):
@@ -80,8 +85,8 @@ class ProcessLauncher:
         """All runners that are alive, or whose end nobody has acknowledged."""
         if not self._folder.is_dir():
             return []
-        folders = sorted(self._folder.glob("[!.]*/launch.json"))
-        return [self._reference(path.parent) for path in folders]
+        folders = sorted(path.parent for path in self._folder.glob("[!.]*/launch.json"))
+        return [self._reference(f) for f in folders if not (f / ACKNOWLEDGED).exists()]
 
     async def stop(self, name: str) -> None:
         """SIGTERM to the keeper, which passes it on; SIGKILL to the runner if that is in vain."""
@@ -122,10 +127,20 @@ class ProcessLauncher:
                 yield reference
 
     async def acknowledge(self, name: str) -> None:
-        """Delete the runner's folder, unless one was launched under this name since."""
+        """Delete the runner's work; its name stays taken for an hour.
+
+        A launch whose answer was lost is tried again, perhaps after its runner has come and gone:
+        it must find that, and not start another one that nobody follows.
+        """
         async with self._alone(name):
-            if not _alive(self._folder / name):
+            folder = self._folder / name
+            if _alive(folder):
+                return
+            if not _begun(folder):  # it never ran: there is nothing to find
                 await self._forget(name)
+                return
+            self._watched.pop(name, None)
+            await asyncio.to_thread(_bury, folder)
 
     async def close(self) -> None:
         """Stop watching; the runners run on."""
@@ -275,6 +290,16 @@ def _delete(folder: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         folder.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _bury(folder: Path) -> None:
+    """Delete what a runner left, but not how it was launched and ended; that goes later."""
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    (folder / ACKNOWLEDGED).touch()
+    for grave in folder.parent.glob(f"[!.]*/{ACKNOWLEDGED}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - grave.stat().st_mtime > NAME_KEPT_SECONDS:
+                _delete(grave.parent)
 
 
 def _sweep(folder: Path) -> None:

@@ -124,10 +124,9 @@ async def test_a_token_that_is_refused_again_is_given_up(hub):
 
 
 async def test_a_repository_without_the_app_is_not_found(hub):
-    """The App is installed, but not for this repository."""
-    await hub.call("POST", "installations", org="acme", repositories=["web"])
+    """The App does not see it, whether it exists or not."""
     with pytest.raises(GitHubNotFound):
-        await hub.client().registration_token(REPO)
+        await hub.client().registration_token("acme/unknown")
 
 
 async def test_an_installation_that_is_gone_is_looked_up_anew(hub):
@@ -146,8 +145,9 @@ async def test_a_personal_token_needs_one_call(hub):
     assert client.calls_for_token(REPO) == 1
     assert (await client.registration_token(REPO)).value
     assert await hub.calls() == [MINT]
+    stranger = hub.client(Credentials(token="ghp_a-canary"))
     with pytest.raises(GitHubRefused, match="401") as caught:
-        await hub.client(Credentials(token="ghp_a-canary")).registration_token(REPO)
+        await stranger.registration_token(REPO)
     assert "a-canary" not in told(caught.value)
     assert len(await hub.calls()) == 1
 

@@ -160,3 +160,25 @@ async def test_looking_at_the_locks_never_keeps_a_runner_from_starting(runners):
 def parent_of(pid: int) -> int:
     """The parent's number."""
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+async def test_a_launch_repeated_after_the_runners_end_starts_no_other(runners):
+    """The answer of the first try was lost; its runner came, went, and was acknowledged."""
+    launcher = runners.launcher('echo once > "$WORDS"')
+    await launcher.launch(request(), TOKEN)
+    assert await runners.word() == "once"
+    assert [end.name for end in await take(launcher)] == [NAME]
+    await launcher.acknowledge(NAME)
+    assert await launcher.all() == []
+    assert not (await launcher.launch(request(), TOKEN)).alive
+    assert runners.words.silent, "a second runner was started"
+    another = runners.launcher('echo twice > "$WORDS"')
+    assert not (await another.launch(request(), TOKEN)).alive
+    assert await no_more(another, 0.2)
+    assert runners.words.silent
+    assert not (runners.folder / NAME / "work").exists()
+    os.utime(runners.folder / NAME / process_launcher.ACKNOWLEDGED, (0, 0))
+    await launcher.launch(request(2), TOKEN)
+    await take(launcher)
+    await launcher.acknowledge("penstock-2-1")
+    assert not (runners.folder / NAME).exists(), "its name is kept for ever"

@@ -1,0 +1,210 @@
+"""The gate of runner tokens: minted once, in time, and never faster than allowed."""
+
+import asyncio
+
+import pytest
+
+from activities.errors import Deferred, GitHubUnavailable, RateLimited
+from activities.tokens import Budget, Tokens
+from policy.token_bucket import Rate
+
+REPO = "acme/api"
+WIDE = Budget(Rate(1000, 60), Rate(1000, 60))
+MINT = "POST /repos/{owner}/{repo}/actions/runners/registration-token 201"
+JIT = "POST /repos/{owner}/{repo}/actions/runners/generate-jitconfig 201"
+MINUTE = 60.0
+
+
+async def mints(hub) -> int:
+    """How many registration tokens GitHub made since the last time."""
+    return (await hub.calls()).count(MINT)
+
+
+async def test_a_hundred_callers_one_mint(hub):
+    """All get the same token."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    found = await asyncio.gather(*(tokens.registration(REPO) for _ in range(100)))
+    assert len({token.value for token in found}) == 1
+    assert await mints(hub) == 1
+
+
+async def test_a_caller_that_gives_up_takes_nobody_along(hub):
+    """The one whose flight it was is cancelled: another one brings the token."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    await hub.break_("slow", seconds=0.3, path_prefix="/repos")
+    callers = [asyncio.create_task(tokens.registration(REPO)) for _ in range(5)]
+    await asyncio.sleep(0)
+    callers[0].cancel()
+    ends = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(ends[0], asyncio.CancelledError)
+    assert len({token.value for token in ends[1:]}) == 1
+
+
+async def test_each_repository_has_its_own_token(hub):
+    """A registration token of one repository is none for another."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    repos = (REPO, "acme/web", "other/api")
+    values = [(await tokens.registration(repo)).value for repo in repos]
+    assert len(set(values)) == 3
+    assert [(await tokens.registration(repo)).value for repo in repos] == values
+    assert await mints(hub) == 3
+
+
+async def test_a_fresh_token_serves_without_github(hub):
+    """For 45 minutes not one call is made."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    first = await tokens.registration(REPO)
+    await hub.pass_(44.9 * MINUTE)
+    await hub.calls()
+    assert await tokens.registration(REPO) == first
+    assert await hub.calls() == []
+
+
+async def test_an_old_token_serves_while_a_new_one_comes(hub):
+    """After 45 minutes: many callers are served at once, one flight goes behind them."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    old = await tokens.registration(REPO)
+    await hub.pass_(45.1 * MINUTE)
+    await mints(hub)
+    await hub.break_("slow", seconds=0.2)
+    served = await asyncio.gather(*(tokens.registration(REPO) for _ in range(50)))
+    assert {token.value for token in served} == {old.value}
+    async with asyncio.timeout(10):
+        while (token := await tokens.registration(REPO)).value == old.value:
+            await asyncio.sleep(0.02)
+    assert token.minted_at == hub.clock()
+    assert await mints(hub) == 1
+
+
+async def test_a_stale_token_serves_nobody(hub):
+    """After 50 minutes everybody waits for the new one."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    old = await tokens.registration(REPO)
+    await hub.pass_(50 * MINUTE)
+    await mints(hub)
+    served = await asyncio.gather(*(tokens.registration(REPO) for _ in range(20)))
+    assert old.value not in {token.value for token in served}
+    assert await mints(hub) == 1
+
+
+async def test_a_refresh_in_vain_costs_nobody_anything(hub):
+    """The old token serves on; the failure is logged; stale, it is everybody's."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    old = await tokens.registration(REPO)
+    await hub.break_("status", status=502, times=0)
+    await hub.pass_(46 * MINUTE)
+    for _ in range(3):
+        assert await tokens.registration(REPO) == old
+    await hub.pass_(4 * MINUTE)
+    with pytest.raises(GitHubUnavailable):
+        await tokens.registration(REPO)
+
+
+async def test_an_organizations_budget_is_exact(hub):
+    """Three calls to sign in and mint, then one each 6 s: never early, never later."""
+    tokens = Tokens(hub.client(), Budget(Rate(10, 60), Rate(1000, 60)), hub.clock, jit=True)
+    made = 0
+    with pytest.raises(Deferred) as caught:
+        for made in range(100):
+            await tokens.credential((REPO, "acme/web")[made % 2], f"penstock-{made}-1", ["linux"])
+    assert made == 8, "the first costs three calls, seven more cost one each"
+    assert len(await hub.calls()) == 10
+    assert caught.value.retry_after == pytest.approx(6, abs=0.001)
+    await hub.pass_(5.99)
+    with pytest.raises(Deferred) as caught:
+        await tokens.credential(REPO, "penstock-200-1", ["linux"])
+    assert caught.value.retry_after == pytest.approx(0.01, abs=0.001)
+    await tokens.credential("other/api", "penstock-201-1", ["linux"])
+    await hub.pass_(0.01)
+    await tokens.credential(REPO, "penstock-202-1", ["linux"])
+    with pytest.raises(Deferred):
+        await tokens.credential(REPO, "penstock-203-1", ["linux"])
+
+
+async def test_a_repositorys_budget_is_exact(hub):
+    """Five an hour, then one each 12 minutes; a refused try costs its organization nothing."""
+    tokens = Tokens(hub.client(), Budget(Rate(10, 60), Rate(5, 3600)), hub.clock, jit=True)
+    for number in range(5):
+        await tokens.credential(REPO, f"penstock-{number}-1", ["linux"])
+    for _ in range(20):
+        with pytest.raises(Deferred) as caught:
+            await tokens.credential(REPO, "penstock-9-1", ["linux"])
+        assert caught.value.retry_after == pytest.approx(720, abs=0.001)
+    for number in range(3):
+        await tokens.credential("acme/web", f"penstock-{number}-1", ["linux"])
+    assert len(await hub.calls()) == 10
+    with pytest.raises(Deferred) as caught:
+        await tokens.credential("acme/web", "penstock-8-1", ["linux"])
+    assert caught.value.retry_after == pytest.approx(6, abs=0.001)
+
+
+async def test_failures_at_once_stay_within_the_budget(hub):
+    """A hundred callers and a GitHub that is down: no more calls than allowed."""
+    tokens = Tokens(hub.client(), Budget(Rate(10, 60), Rate(1000, 60)), hub.clock)
+    await hub.break_("status", status=502, times=0)
+    callers = (tokens.registration(REPO) for _ in range(100))
+    ends = await asyncio.gather(*callers, return_exceptions=True)
+    assert {type(end) for end in ends} == {GitHubUnavailable, Deferred}
+    assert len(await hub.calls()) <= 10
+
+
+async def test_a_pause_holds_for_the_whole_organization(hub):
+    """Nothing is asked before GitHub's own time, by any repository of that organization."""
+    heard = []
+
+    async def throttled(org: str, until: float) -> None:
+        heard.append((org, until))
+
+    tokens = Tokens(hub.client(), WIDE, hub.clock, throttled=throttled)
+    await hub.break_("secondary_limit", retry_after=50)
+    began = hub.clock()
+    with pytest.raises(RateLimited) as limited:
+        await tokens.registration(REPO)
+    assert heard == [("acme", limited.value.until)]
+    assert limited.value.until == pytest.approx(began + 50, abs=1)
+    await hub.calls()
+    for repo in (REPO, "acme/web"):
+        with pytest.raises(Deferred) as caught:
+            await tokens.registration(repo)
+        assert caught.value.retry_after == pytest.approx(50, abs=1)
+    assert await hub.calls() == []
+    await hub.pass_(51)
+    assert (await tokens.registration("acme/web")).value
+    assert (await hub.call("GET", "summary"))["calls"]["too_early"] == 0
+
+
+async def test_a_pause_is_one_organizations_own(hub):
+    """Others go on."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    await tokens.registration("other/api")
+    await tokens.registration("acme/web")
+    await hub.break_("secondary_limit", retry_after=50, path_prefix="/repos/acme/")
+    with pytest.raises(RateLimited):
+        await tokens.registration(REPO)
+    assert (await tokens.registration("other/api")).value
+    assert (await tokens.registration("acme/web")).value, "a token at hand needs no call"
+
+
+async def test_jit_mints_one_for_each_runner(hub):
+    """Never cached; being ready means room in the budget, and costs nothing."""
+    tokens = Tokens(hub.client(), Budget(Rate(4, 60), Rate(100, 60)), hub.clock, jit=True)
+    for _ in range(20):
+        assert await tokens.ready(REPO) is None
+    made = [await tokens.credential(REPO, f"penstock-{n}-1", ["linux"]) for n in (1, 2)]
+    assert all(token.jit for token in made)
+    assert made[0].value != made[1].value
+    calls = await hub.calls()
+    assert (calls.count(JIT), len(calls)) == (2, 4)
+    with pytest.raises(Deferred):
+        await tokens.ready(REPO)
+
+
+async def test_jit_pauses_as_well(hub):
+    """A pause refuses the launch before it is tried."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock, jit=True)
+    await hub.break_("primary_limit", seconds=40)
+    with pytest.raises(RateLimited):
+        await tokens.credential(REPO, "penstock-1-1", ["linux"])
+    with pytest.raises(Deferred) as caught:
+        await tokens.ready("acme/web")
+    assert caught.value.retry_after == pytest.approx(40, abs=1.1)
