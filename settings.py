@@ -22,6 +22,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -103,7 +104,7 @@ class GatewayTable(_Table):
     @property
     def secret(self) -> str:
         """The webhook secret; empty if none is configured."""
-        return _secret(self.webhook_secret, self.webhook_secret_file, "webhook_secret")
+        return _secret(self.webhook_secret, self.webhook_secret_file, "gateway.webhook_secret")
 
 
 class GitHubTable(_Table):
@@ -125,12 +126,12 @@ class GitHubTable(_Table):
     @property
     def key(self) -> str:
         """The App's private key, PEM."""
-        return _secret(self.private_key, self.private_key_file, "private_key")
+        return _secret(self.private_key, self.private_key_file, "github.private_key")
 
     @property
     def personal_token(self) -> str:
         """The personal access token."""
-        return _secret(self.token, self.token_file, "token")
+        return _secret(self.token, self.token_file, "github.token")
 
 
 class RunnerTable(_Table):
@@ -220,5 +221,14 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
             message = "there is no such key"
         where = f" ({path})" if path else ""
         raise InvalidSettings(f"{key}: {message}{where}") from None
-    except ValueError as error:  # broken TOML, or broken JSON in an environment variable
-        raise InvalidSettings(f"{path or 'environment'}: {error}") from None
+    except SettingsError as error:
+        raise InvalidSettings(f"{_variable_of(error)} is not the JSON it should be") from None
+    except ValueError as error:  # broken TOML
+        raise InvalidSettings(f"{path}: {error}") from None
+
+
+def _variable_of(error: SettingsError) -> str:
+    """The environment variable that could not be read: the library names its table at most."""
+    text: object = getattr(error.__cause__, "doc", None)
+    names = (name for name, value in os.environ.items() if value == text)
+    return next((name for name in names if name.upper().startswith("PENSTOCK_")), str(error))

@@ -85,8 +85,8 @@ class TemporalServer:
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL if that is in vain."""
         running, self.running = self.running, None
-        if running is None:
-            return
+        if running is None or not self._alive():
+            return  # gone by itself: its number may be another's by now
         _signal(running.pid, signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_SECONDS):
@@ -125,6 +125,8 @@ class TemporalServer:
         running = Running(
             self._process.pid, f"{HOST}:{port}", f"http://{HOST}:{ui_port}" if self._ui else ""
         )
+        # Before it serves: whoever finds it after our death knows where it will.
+        (self._folder / "temporal.json").write_text(json.dumps(asdict(running)), encoding="utf-8")
         serves = asyncio.create_task(_serves(running.address))
         ended = asyncio.create_task(self._process.wait())
         try:
@@ -136,10 +138,13 @@ class TemporalServer:
                     self._process.kill()
                     await self._process.wait()
                 return None
+        except asyncio.CancelledError:
+            self._process.kill()
+            await self._process.wait()
+            raise
         finally:
             serves.cancel()
             ended.cancel()
-        (self._folder / "temporal.json").write_text(json.dumps(asdict(running)), encoding="utf-8")
         self.running = running
         return running
 
@@ -156,6 +161,9 @@ class TemporalServer:
         self._process = None
         self.running = found
         return found
+
+    def _alive(self) -> bool:
+        return self._process.returncode is None if self._process else _locked(self._folder)
 
     async def _gone(self) -> None:
         if self._process is not None:

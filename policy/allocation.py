@@ -69,10 +69,10 @@ def allocation(snapshot: Snapshot, now: float) -> Allocation:
     for demand in snapshot.demands:
         if kept[demand.repo] < demand.in_use:
             continue  # over its limit already
-        heads = _heads(demand.waiting, now)
-        if heads:
-            queues[demand.repo] = heads
-            first, oldest = heads[-1]
+        line = heads(demand.waiting, now)
+        if line:
+            queues[demand.repo] = line
+            first, oldest = line[-1]
             queue.append((first, kept[demand.repo], oldest, demand.repo))
     heapq.heapify(queue)
     order: list[str] = []
@@ -85,26 +85,26 @@ def allocation(snapshot: Snapshot, now: float) -> Allocation:
         free -= 1
         free_in_org[org] -= 1
         order.append(repo)
-        heads = queues[repo]
-        heads.pop()
-        if heads:
-            heapq.heappush(queue, (heads[-1][0], n + 1, heads[-1][1], repo))
+        line = queues[repo]
+        line.pop()
+        if line:
+            heapq.heappush(queue, (line[-1][0], n + 1, line[-1][1], repo))
     return Allocation(kept, order)
 
 
-def _heads(waiting: list[Waiting], now: float) -> list[tuple[int, float]]:
+def heads(waiting: list[Waiting], now: float) -> list[tuple[int, float]]:
     """One entry a waiter, (effective level, oldest of its group), the first to serve last.
 
     Only the oldest arrival of each group is known; its fellows count as old as it is, which can
     age them too early by less than one step and never too late.
     """
-    heads = [
+    entries = [
         (effective_level(group.priority, group.oldest, now), group.oldest)
         for group in waiting
         for _ in range(min(group.count, 10_000))
     ]
-    heads.sort(reverse=True)
-    return heads
+    entries.sort(reverse=True)
+    return entries
 
 
 def org_cap(snapshot: Snapshot, org: str, now: float) -> int:

@@ -10,6 +10,7 @@ are state, lost order and duplicates change nothing (docs/decisions/0001-allotme
 from dataclasses import dataclass, field, replace
 
 from policy.allocation import Allocation, Demand, Snapshot, allocation, org_cap
+from policy.handover import hand_over
 from policy.limits import Limits, org_of
 from policy.messages import Allot, Report, Waiting
 
@@ -122,9 +123,20 @@ def restart(book: Book, epoch: str) -> list[Allot]:
     return [meet(book, repo) for repo in book.accounts]
 
 
-def close(book: Book, repo: str) -> None:
-    """Forget a semaphore that has ended and holds nothing."""
-    book.accounts.pop(repo, None)
+def unanswered(book: Book) -> list[str]:
+    """Repositories whose word is owed: an introduction, or an allotment taken back."""
+    return [
+        a.repo
+        for a in book.accounts.values()
+        if not a.settled or a.reserved > max(a.in_use, a.allotment)
+    ]
+
+
+def repeat(book: Book, repo: str) -> Allot:
+    """The last word to a repository again: it may have ended before it read it."""
+    account = book.accounts[repo]
+    epoch = account.epoch if account.settled else ""
+    return Allot(repo, book.epoch, epoch, account.sequence, account.allotment)
 
 
 def rebalance(
@@ -138,7 +150,10 @@ def rebalance(
         cooling,
     )
     goal = allocation(snapshot, now)
-    sent = _take_back(book, snapshot, goal.allotments, now)
+    targets = dict(goal.allotments)
+    for repo, n in hand_over(snapshot, goal, now).items():
+        targets[repo] -= n
+    sent = _take_back(book, snapshot, targets, now)
     if book.settled:
         sent += _raise(book, snapshot, goal, now)
     return sent

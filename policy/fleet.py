@@ -7,9 +7,11 @@ from policy import allotment, drain
 from policy.allotment import Book
 from policy.limits import Limits, org_of
 from policy.messages import Allot
+from policy.priority import AGE_STEP_SECONDS, effective_level
 
 MODES = ("normal", "draining", "maintenance")
 AUDIT_KEPT = 50
+REPEAT_SECONDS = 60.0
 
 
 @dataclass
@@ -44,6 +46,7 @@ class FleetState:
     deadline_at: float = 0.0
     book: Book = field(default_factory=Book)
     cooling: dict[str, float] = field(default_factory=dict[str, float])  # org → until
+    owed: dict[str, float] = field(default_factory=dict[str, float])  # repo → asked at
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
 
 
@@ -94,14 +97,37 @@ def capacity(state: FleetState) -> int:
 
 
 def rebalance(state: FleetState, now: float) -> list[Allot]:
-    """The allotments to send now. Pauses that are over are forgotten first."""
+    """The allotments to send now, and again what nobody has answered for a minute.
+
+    Pauses that are over are forgotten first.
+    """
     state.cooling = {org: until for org, until in state.cooling.items() if until > now}
-    return allotment.rebalance(state.book, state.limits, capacity(state), now, state.cooling)
+    sent = allotment.rebalance(state.book, state.limits, capacity(state), now, state.cooling)
+    fresh = {allot.repo for allot in sent}
+    owed: dict[str, float] = {}
+    for repo in allotment.unanswered(state.book):
+        owed[repo] = state.owed.get(repo, now)
+        if repo in fresh:
+            owed[repo] = now
+        elif now - owed[repo] >= REPEAT_SECONDS:
+            owed[repo] = now
+            sent.append(allotment.repeat(state.book, repo))
+    state.owed = owed
+    return sent
 
 
-def next_wake(state: FleetState) -> float | None:
+def next_wake(state: FleetState, now: float) -> float | None:
     """When time alone will change the answer of `rebalance`; None if it will not."""
-    return min(state.cooling.values(), default=None)
+    times = list(state.cooling.values())
+    times += [asked + REPEAT_SECONDS for asked in state.owed.values()]
+    # A waiter that moves up a level may be ahead of others then.
+    times += [
+        group.oldest + AGE_STEP_SECONDS * (1 + (now - group.oldest) // AGE_STEP_SECONDS)
+        for account in state.book.accounts.values()
+        for group in account.waiting
+        if effective_level(group.priority, group.oldest, now) > 0
+    ]
+    return min(times, default=None)
 
 
 def status(state: FleetState, now: float) -> dict[str, Any]:

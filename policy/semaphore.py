@@ -14,6 +14,7 @@ from policy.priority import PRIORITIES, effective_level
 
 DURATIONS_KEPT = 64
 SUSPECT_SECONDS = 600.0
+OLDEST_DRIFT_SECONDS = 30.0
 SECOND_LOOK_SECONDS = 10.0
 QUANTILES = 11  # 0 %, 10 %, … 100 %
 
@@ -48,6 +49,7 @@ class SemaphoreState:
     believed_in_use: int = -1
     believed_waiting: int = 0
     believed_head: str = ""
+    believed_oldest: float = 0.0
     ack_due: bool = False
 
     @property
@@ -128,6 +130,8 @@ def allot(state: SemaphoreState, message: Allot) -> bool:
             state.ack_due = True
             return True
     if message.sequence <= state.sequence:
+        # Said again: the Fleet waits for our word.
+        state.ack_due = state.ack_due or message.sequence == state.sequence
         return False
     # The Fleet can use what it took back only once it knows that we know; what a message that
     # we now will never take had offered counts as taken back.
@@ -223,7 +227,8 @@ def report_due(state: SemaphoreState, now: float) -> bool:
     """Whether the Fleet should hear from us: what we are differs from what it can work out.
 
     Permits in use are reported exactly, waiters when their number passes zero or moves by more
-    than a quarter: so a busy repository that regrants its own permits sends almost nothing.
+    than a quarter, their age when it is off by half a minute (others may be ahead by then): so a
+    busy repository that regrants its own permits sends almost nothing.
     """
     if state.ack_due or state.believed_in_use != state.in_use:
         return True
@@ -231,6 +236,8 @@ def report_due(state: SemaphoreState, now: float) -> bool:
     count = sum(group.count for group in groups)
     head = groups[0].priority if groups else ""
     if (count == 0) != (state.believed_waiting == 0) or (count and head != state.believed_head):
+        return True
+    if groups and abs(groups[0].oldest - state.believed_oldest) > OLDEST_DRIFT_SECONDS:
         return True
     return abs(count - state.believed_waiting) > max(1, state.believed_waiting // 4)
 
@@ -246,6 +253,7 @@ def report(state: SemaphoreState, now: float, *, closing: bool = False) -> Repor
     state.believed_in_use = state.in_use
     state.believed_waiting = sum(group.count for group in groups)
     state.believed_head = groups[0].priority if groups else ""
+    state.believed_oldest = groups[0].oldest if groups else 0.0
     state.ack_due = False
     told = Report(
         repo=state.repo,

@@ -32,6 +32,7 @@ class Fleet:
         self._alarm = Alarm()
         self._dirty = True
         self._stop_runners = False
+        self._unmet = False
         self._shown = ""
 
     @workflow.run
@@ -45,6 +46,9 @@ class Fleet:
         self._show_mode()
         while True:
             allots += self._take_inbox()
+            if self._unmet:
+                self._unmet = False
+                allots += await self._meet()
             allots += fleet.rebalance(state, self._now())
             await self._deliver(allots)
             if self._stop_runners:
@@ -54,7 +58,7 @@ class Fleet:
                 await self._deliver(allots)
                 self._take_inbox()
                 workflow.continue_as_new(state)
-            self._alarm.set(fleet.next_wake(state))
+            self._alarm.set(fleet.next_wake(state, self._now()))
             await workflow.wait_condition(self._awake)
             self._dirty = False
             allots = []
@@ -166,7 +170,9 @@ class Fleet:
             try:
                 allots += allotment.receive(self._state.book, report)
             except allotment.RolledBack:
+                # Also those that this book has never heard of: see `run`.
                 allots = allotment.restart(self._state.book, self._epoch())
+                self._unmet = True
         self._inbox.clear()
         return allots
 

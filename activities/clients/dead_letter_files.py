@@ -1,12 +1,17 @@
 """Dead letters as files: one JSON document each, written whole or not at all."""
 
 import asyncio
+import hashlib
 import json
+import logging
 import re
+import secrets
 from dataclasses import asdict
 from pathlib import Path
 
 from activities.dead_letters import DeadLetter
+
+logger = logging.getLogger(__name__)
 
 
 class DeadLetterFiles:
@@ -26,14 +31,31 @@ class DeadLetterFiles:
 
     def _write(self, letter: DeadLetter) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Ids come from payloads: what is not plain becomes an underscore, so no path escapes.
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", letter.id).lstrip(".")[:150]
-        unfinished = self._folder / f".{name}.unfinished"
+        name = _name(letter.id)
+        # A name of its own: the same letter may be written twice at once.
+        unfinished = self._folder / f".{name}.{secrets.token_hex(4)}.unfinished"
         unfinished.write_text(json.dumps(asdict(letter), indent=1), encoding="utf-8")
         unfinished.replace(self._folder / f"{name}.json")
 
     def _read(self) -> list[DeadLetter]:
         if not self._folder.is_dir():
             return []
-        texts = (path.read_text(encoding="utf-8") for path in self._folder.glob("[!.]*.json"))
-        return sorted((DeadLetter(**json.loads(text)) for text in texts), key=lambda le: le.at)
+        found = (_letter(path) for path in self._folder.glob("[!.]*.json"))
+        return sorted((letter for letter in found if letter), key=lambda le: le.at)
+
+
+def _name(id_: str) -> str:
+    """A file's name for an id; ids come from payloads, so no path escapes and none collide."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", id_).lstrip(".")[:150]
+    if plain and plain == id_:
+        return plain
+    return f"{plain}-{hashlib.sha256(id_.encode()).hexdigest()[:16]}"
+
+
+def _letter(path: Path) -> DeadLetter | None:
+    """One letter; what somebody has damaged must not hide the others."""
+    try:
+        return DeadLetter(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        logger.warning("the dead letter %s cannot be read: %s", path, error)
+        return None

@@ -98,4 +98,3 @@ def test_a_semaphore_that_ended_is_forgotten() -> None:
     assert "acme/b" in book.accounts
     allotment.receive(book, Report("acme/b", "e1", 2, "f1", 1, closing=True))
     assert not book.accounts
-    allotment.close(book, "acme/b")

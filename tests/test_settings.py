@@ -1,0 +1,291 @@
+"""The configuration: where each value comes from, and what is said of one that cannot be."""
+
+from pathlib import Path
+
+import pytest
+
+import settings
+from settings import InvalidSettings, load
+
+CANARY = "an-unmistakable-secret"
+HASH = "0123456789abcdef" * 4
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path, monkeypatch):
+    """No penstock.toml of the working folder takes part."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a configuration file."""
+
+    def write(text: str, name: str = "penstock.toml") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def refusal(config: Path | None = None, **overrides) -> str:
+    """The message of a configuration that cannot be used: one line, no secret."""
+    with pytest.raises(InvalidSettings) as caught:
+        load(config, **overrides).check_secrets()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert CANARY not in message
+    assert CANARY not in repr(caught.value)
+    assert caught.value.__cause__ is None
+    return message
+
+
+def test_nothing_need_be_said():
+    """Every key has a default."""
+    found = load()
+    assert (found.limits.max_runners, found.limits.default, found.gateway.port) == (6, 2, 8080)
+    assert found.state_dir == Path(".penstock")
+
+
+def test_a_file_says_all(written):
+    """Every table of it is read."""
+    found = load(
+        written(
+            f"""
+            state_dir = "/var/lib/penstock"
+            [limits]
+            max_runners = 40
+            max_repo_share = 0.25
+            repos = {{ "Acme/API" = 7 }}
+            orgs = {{ "Acme" = 9 }}
+            [gateway]
+            port = 9090
+            labels = ["gpu"]
+            admin_key_hashes = ["{HASH}"]
+            [github]
+            api_url = "https://github.example/api/v3"
+            mode = "jit"
+            [runner]
+            command = ["/opt/run.sh", "--once"]
+            environment = {{ HTTP_PROXY = "http://proxy" }}
+            """
+        )
+    )
+    assert found.state_dir == Path("/var/lib/penstock")
+    assert found.limits.limits.repos == {"acme/api": 7}
+    assert found.limits.limits.orgs == {"acme": 9}
+    assert (found.gateway.port, found.gateway.labels) == (9090, ["gpu"])
+    assert (found.github.api_url, found.github.mode) == ("https://github.example/api/v3", "jit")
+    assert found.runner.command == ["/opt/run.sh", "--once"]
+    assert found.runner.environment == {"HTTP_PROXY": "http://proxy"}
+
+
+ENVIRONMENT = [
+    ("PENSTOCK_STATE_DIR", "/srv/p", lambda s: str(s.state_dir), "/srv/p"),
+    ("PENSTOCK_LIMITS__MAX_RUNNERS", "12", lambda s: s.limits.max_runners, 12),
+    ("PENSTOCK_LIMITS__MAX_REPO_SHARE", "1.0", lambda s: s.limits.max_repo_share, 1.0),
+    ("PENSTOCK_LIMITS__REPOS", '{"a/b": 3}', lambda s: s.limits.repos, {"a/b": 3}),
+    ("PENSTOCK_LIMITS__ORGS", '{"a": 4}', lambda s: s.limits.orgs, {"a": 4}),
+    ("PENSTOCK_GATEWAY__HOST", "::1", lambda s: s.gateway.host, "::1"),
+    ("PENSTOCK_GATEWAY__LABELS", '["a", "b"]', lambda s: s.gateway.labels, ["a", "b"]),
+    ("PENSTOCK_GATEWAY__WEBHOOK_SECRET", CANARY, lambda s: s.gateway.secret, CANARY),
+    ("PENSTOCK_GITHUB__APP_ID", "42", lambda s: s.github.app_id, "42"),
+    ("PENSTOCK_GITHUB__TOKEN", CANARY, lambda s: s.github.personal_token, CANARY),
+    ("PENSTOCK_GITHUB__PRIVATE_KEY", CANARY, lambda s: s.github.key, CANARY),
+    ("PENSTOCK_RUNNER__COMMAND", '["run"]', lambda s: s.runner.command, ["run"]),
+    ("PENSTOCK_RUNNER__ENVIRONMENT", '{"A": "b"}', lambda s: s.runner.environment, {"A": "b"}),
+    ("PENSTOCK_RUNNER__MAX_LAUNCHES", "9", lambda s: s.runner.max_launches, 9),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "ask", "value"), ENVIRONMENT, ids=[e[0] for e in ENVIRONMENT]
+)
+def test_the_environment_overrides(monkeypatch, key, text, ask, value):
+    """Every table; lists and dictionaries as JSON."""
+    monkeypatch.setenv(key, text)
+    assert ask(load()) == value
+
+
+def test_arguments_then_environment_then_file(written, monkeypatch):
+    """The nearer one wins, key by key: the rest of a table stays."""
+    file = written("[limits]\nmax_runners = 10\ndefault = 3\n[gateway]\nport = 1234\n")
+    monkeypatch.setenv("PENSTOCK_LIMITS__MAX_RUNNERS", "20")
+    found = load(file)
+    assert (found.limits.max_runners, found.limits.default) == (20, 3)
+    found = load(file, limits={"max_runners": 30})
+    assert (found.limits.max_runners, found.limits.default, found.gateway.port) == (30, 3, 1234)
+
+
+def test_the_file_is_found_by_argument_then_environment_then_name(written, monkeypatch):
+    """--config, PENSTOCK_CONFIG, ./penstock.toml, or none."""
+    assert load().limits.default == 2
+    written("[limits]\ndefault = 3\n")
+    assert load().limits.default == 3
+    monkeypatch.setenv("PENSTOCK_CONFIG", str(written("[limits]\ndefault = 4\n", "four.toml")))
+    assert load().limits.default == 4
+    assert load(written("[limits]\ndefault = 5\n", "five.toml")).limits.default == 5
+    monkeypatch.delenv("PENSTOCK_CONFIG")
+    assert load().limits.default == 3, "a former file is remembered"
+
+
+WRONG = [
+    ("[limits]\nmax_runner = 3", "limits.max_runner: there is no such key"),
+    ("nonsense = 1", "nonsense: there is no such key"),
+    ("[colours]\nred = 1", "colours: there is no such key"),
+    ('[limits]\nmax_runners = "many"', "limits.max_runners: "),
+    ("[limits]\nmax_runners = -1", "limits: max_runners must be"),
+    ("[limits]\nmax_repo_share = 0.0", "limits: max_repo_share must be"),
+    ('[limits]\nrepos = { "no-slash" = 1 }', "limits: repos: 'no-slash'"),
+    ('[limits]\nrepos = { "a/b" = "x" }', "limits.repos.a/b: "),
+    ("[gateway]\nport = 70000", "gateway.port: "),
+    ("[gateway]\nlabels = []", "gateway.labels: "),
+    ("[gateway]\nlabels = 'linux'", "gateway.labels: "),
+    ("[gateway]\nadmin_key_hashes = ['an-unmistakable-secret']", "gateway.admin_key_hashes: "),
+    ("[gateway]\ntemporal_timeout_seconds = 60", "gateway.temporal_timeout_seconds: "),
+    ("[github]\napi_url = 'github.com'", "github.api_url: "),
+    ("[github]\nmode = 'magic'", "github.mode: "),
+    ("[github]\nscope = 'enterprise'", "github.scope: "),
+    ("[github]\ntoken = ['an-unmistakable-secret']", "github.token: "),
+    ("[github]\ntokn = 'an-unmistakable-secret'", "github.tokn: there is no such key"),
+    ("[runner]\nlauncher = 'ecs'", "runner.launcher: "),
+    ("[runner]\ncommand = 'run.sh'", "runner.command: "),
+    ("limits = 3", "limits: "),
+]
+
+
+@pytest.mark.parametrize(("text", "begins"), WRONG, ids=[w[1].rstrip(": ") for w in WRONG])
+def test_a_wrong_key_is_named_with_its_file(written, text, begins):
+    """One line: the key, what is wrong with it, where."""
+    message = refusal(written(text))
+    assert message.startswith(begins)
+    assert message.endswith("penstock.toml)")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "names"),
+    [
+        ("PENSTOCK_LIMITS__MAX_RUNNERS", "many", "limits.max_runners"),
+        ("PENSTOCK_LIMITS__MAX_RUNNER", "3", "limits.max_runner"),
+        ("PENSTOCK_LIMITS__REPOS", "{not json", "repos"),
+        ("PENSTOCK_LIMITS", "{not json", "limits"),
+        ("PENSTOCK_GATEWAY__LABELS", "self-hosted,linux", "labels"),
+        ("PENSTOCK_GITHUB__TOKN", CANARY, "github.tokn"),
+        ("PENSTOCK_GITHUB", CANARY, "github"),
+        ("PENSTOCK_RUNNER__COMMAND", f'["run", "{CANARY}"', "command"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch, key, text, names):
+    """One line that names the key, and never the value."""
+    monkeypatch.setenv(key, text)
+    assert names in refusal().lower()
+
+
+def test_a_file_that_is_not_there(tmp_path, monkeypatch):
+    """A file that was asked for must exist, whoever asked."""
+    assert "nowhere.toml" in refusal(tmp_path / "nowhere.toml")
+    assert str(tmp_path) in refusal(tmp_path)
+    monkeypatch.setenv("PENSTOCK_CONFIG", "elsewhere.toml")
+    assert "elsewhere.toml" in refusal()
+
+
+def test_a_broken_file(written):
+    """The message has the file and the line."""
+    message = refusal(written("[limits\nmax_runners = 3"))
+    assert "penstock.toml" in message
+    assert "line 1" in message
+
+
+def test_a_file_that_is_no_text(written):
+    """Told as what it is."""
+    file = written("")
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "penstock.toml" in refusal(file)
+
+
+SECRETS = [
+    ("gateway", "webhook_secret", lambda s: s.gateway.secret),
+    ("github", "private_key", lambda s: s.github.key),
+    ("github", "token", lambda s: s.github.personal_token),
+]
+TABLES = {
+    "gateway": {"webhook_secret": "w"},
+    "github": {"token": "t"},
+    "runner": {"command": ["run"]},
+}
+
+
+@pytest.mark.parametrize(("table", "key", "ask"), SECRETS, ids=[s[1] for s in SECRETS])
+def test_a_secret_by_value_or_by_file(tmp_path, table, key, ask):
+    """The same either way; a file's last line may end."""
+    file = tmp_path / "secret"
+    file.write_text(f"{CANARY}\n")
+    assert ask(load(**{table: {key: CANARY}})) == CANARY
+    assert ask(load(**{table: {f"{key}_file": file}})) == CANARY
+    assert ask(load()) == ""
+
+
+@pytest.mark.parametrize(("table", "key", "ask"), SECRETS, ids=[s[1] for s in SECRETS])
+@pytest.mark.parametrize("fault", ["both", "missing", "a folder", "no text"])
+def test_a_secret_that_cannot_be_had_is_named(tmp_path, table, key, ask, fault):
+    """Both at once, or a file that cannot be read: one line with the table and the key."""
+    file = tmp_path / "secret"
+    given = {f"{key}_file": file}
+    if fault == "both":
+        file.write_text(CANARY)
+        given[key] = CANARY
+    elif fault == "a folder":
+        file.mkdir()
+    elif fault == "no text":
+        file.write_bytes(b"\xff" + CANARY.encode())
+    beside = {"app_id": "1"} if table == "github" else {}
+    tables = {**TABLES, table: {**beside, **given}}
+    assert f"{table}.{key}" in refusal(**tables)
+
+
+@pytest.mark.parametrize(
+    ("without", "names"),
+    [
+        ({"gateway": {}}, "gateway.webhook_secret"),
+        ({"github": {}}, "github"),
+        ({"github": {"app_id": "1"}}, "github"),
+        ({"github": {"token": "t", "app_id": "1", "private_key": "k"}}, "github"),
+        ({"runner": {}}, "runner.command"),
+    ],
+)
+def test_what_a_worker_cannot_do_without(without, names):
+    """check_secrets names what is missing."""
+    assert refusal(**{**TABLES, **without}).startswith(names)
+
+
+def test_what_is_enough_passes():
+    """A personal token, or an App and its key."""
+    load(**TABLES).check_secrets()
+    load(**{**TABLES, "github": {"app_id": "1", "private_key": "k"}}).check_secrets()
+
+
+def test_an_empty_secret_file_is_a_missing_secret(tmp_path):
+    """Not an empty HMAC key that everybody knows."""
+    (tmp_path / "empty").write_text("\n")
+    given = {**TABLES, "gateway": {"webhook_secret_file": tmp_path / "empty"}}
+    assert refusal(**given).startswith("gateway.webhook_secret")
+
+
+def test_no_secret_shows_itself():
+    """Neither printed nor dumped."""
+    found = load(
+        gateway={"webhook_secret": CANARY}, github={"private_key": CANARY, "token": CANARY}
+    )
+    shown = [repr(found), str(found), repr(found.gateway), str(found.github)]
+    shown += [str(found.model_dump()), found.model_dump_json()]
+    assert not [text for text in shown if CANARY in text]
+
+
+def test_nothing_can_be_changed():
+    """Read once, the same for all."""
+    found = load()
+    for change in (found, found.limits):
+        with pytest.raises(ValueError, match="frozen"):
+            change.max_runners = 1
+    assert Path("penstock.toml") == settings.DEFAULT_FILE
