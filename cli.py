@@ -5,21 +5,15 @@ or the Fleet cannot be reached · 4 a deadline passed.
 """
 
 import asyncio
-import json
 import logging
 import os
-import secrets
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 import settings as configuration
 import worker as workers
@@ -27,17 +21,20 @@ from activities.clients.dead_letter_files import DeadLetterFiles
 from api import keys
 from api.app import VERSION
 from api.fleet_client import FleetClient, FleetUnavailable, LimitsRefused
+from commands.arguments import number_of, pair, whole_number
+from commands.dev import run_dev, until_stopped
+from commands.output import as_json, console, drain_line, print_drain, print_json, print_table, say
 from demo.run import run_demo
-from demo.site import Site, SiteError
+from demo.site import SiteError
 from embedded import stack
-from embedded.connect import NoTemporal, connect, is_external
+from embedded.connect import NoTemporal, connect
 from embedded.leave import leave
 from embedded.register import register_search_attributes
-from embedded.temporal_server import TemporalServer, TemporalServerError
+from embedded.temporal_server import TemporalServerError
 from policy import names
 from policy.fleet import ModeChange
 from policy.limits import LimitsChange
-from settings import InvalidSettings, Settings
+from settings import InvalidSettings
 
 FAILED, USAGE, UNREACHABLE, TOO_LATE = 1, 2, 3, 4
 
@@ -52,7 +49,6 @@ config_app = typer.Typer(help="The configuration.", no_args_is_help=True)
 key_app = typer.Typer(help="Keys for the admin interface.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(key_app, name="admin-key")
-console = Console()
 
 CONFIG = typer.Option(
     None, "--config", "-c", help="The configuration file (default: penstock.toml if it exists)."
@@ -78,11 +74,11 @@ def main() -> NoReturn:
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else FAILED
     except (InvalidSettings, SiteError, TemporalServerError) as error:
-        code = _say(error, USAGE if isinstance(error, InvalidSettings) else FAILED)
+        code = _fail(error, USAGE if isinstance(error, InvalidSettings) else FAILED)
     except (NoTemporal, FleetUnavailable) as error:
-        code = _say(error, UNREACHABLE)
+        code = _fail(error, UNREACHABLE)
     except LimitsRefused as error:
-        code = _say(error, FAILED)
+        code = _fail(error, FAILED)
     except KeyboardInterrupt:
         code = 130
     leave(code)
@@ -110,36 +106,7 @@ def dev(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
     simulated = not (settings.github.app_id or settings.github.personal_token)
     if not simulated:
         settings.check_secrets()
-    raise typer.Exit(_run(_dev(config, settings, simulated)))
-
-
-async def _dev(config: Path | None, settings: Settings, simulated: bool) -> int:
-    async with AsyncExitStack() as held:
-        site = Site(settings.state_dir) if simulated else None
-        if site:
-            held.push_async_callback(site.stop)
-            await site.start()
-            settings = site.settings(config)
-        settings, key = _with_admin_key(settings)
-        ui = ""
-        if not is_external():
-            server = TemporalServer(settings.state_dir)
-            held.push_async_callback(server.stop)
-            ui = (await server.start()).ui
-        client = await connect(settings.state_dir)
-        gateway = await held.enter_async_context(stack.whole(client, settings))
-        if site:
-            await site.point_at(gateway)
-            console.print(f"simulated GitHub  {site.url}", highlight=False)
-        console.print(f"gateway           {gateway}  (API: {gateway}/docs)", highlight=False)
-        console.print(f"Temporal          {client.service_client.config.target_host}")
-        if ui:
-            console.print(f"Temporal UI       {ui}", highlight=False)
-        console.print(f"admin key         {key}", highlight=False)
-        console.print("running; Ctrl-C stops it")
-        await _until_stopped()
-        console.print("stopping: what is in flight is finished")
-    return 0
+    raise typer.Exit(_run(run_dev(config, settings, simulated)))
 
 
 @app.command(epilog="Example: penstock worker --config /etc/penstock.toml")
@@ -153,7 +120,7 @@ def worker(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
         client = await connect(settings.state_dir)
         async with workers.running(client, settings):
             console.print("worker runs; Ctrl-C stops it")
-            await _until_stopped()
+            await until_stopped()
         return 0
 
     raise typer.Exit(_run(run()))
@@ -170,7 +137,7 @@ def gateway(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
         client = await connect(settings.state_dir)
         async with stack.gateway(client, settings, eager=False) as address:
             console.print(f"gateway {address}", highlight=False)
-            await _until_stopped()
+            await until_stopped()
         return 0
 
     raise typer.Exit(_run(run()))
@@ -185,7 +152,7 @@ def setup(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
         client = await connect(settings.state_dir)
         added = await register_search_attributes(client)
         said = f"search attributes added: {', '.join(added)}" if added else "nothing to change"
-        _print(output, {"added": added}, said)
+        say(output, {"added": added}, said)
         return 0
 
     raise typer.Exit(_run(run()))
@@ -195,8 +162,8 @@ def setup(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
 def status(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """Mode, limits and every repository's permits."""
     answer = _ask(config, lambda fleet: fleet.status())
-    if _as_json(output):
-        _print_json(answer)
+    if as_json(output):
+        print_json(answer)
         return
     console.print(
         f"mode {answer['mode']} · running {answer['running']} of {answer['capacity']}"
@@ -207,7 +174,7 @@ def status(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
         (r["repo"], r["running"], r["limit"], r["waiting"], f"{r['oldest_wait_seconds']:.0f} s")
         for r in answer["repos"]
     ]
-    _print_table(("repository", "running", "limit", "waiting", "oldest wait"), rows)
+    print_table(("repository", "running", "limit", "waiting", "oldest wait"), rows)
 
 
 @app.command(epilog="Example: penstock jobs --repo acme/api")
@@ -235,11 +202,11 @@ def jobs(
         )
 
     answers = _run(run())
-    if _as_json(output):
-        _print_json(answers)
+    if as_json(output):
+        print_json(answers)
         return
     rows = [(a["repo"], a["job_id"], a["state"], a["permit"], a["why"]) for a in answers]
-    _print_table(("repository", "job", "state", "permit", "why"), rows)
+    print_table(("repository", "job", "state", "permit", "why"), rows)
 
 
 @app.command(epilog="Example: penstock limits --set max_runners=12 --repo acme/api=3")
@@ -255,22 +222,22 @@ def limits(
 ) -> None:
     """The limits in force; with options, change them first (all or none)."""
     change = LimitsChange(actor=_actor(), reason=reason)
-    for key, value in map(_pair, set_):
+    for key, value in map(pair, set_):
         if key not in ("max_runners", "max_repo_share", "default"):
             raise typer.BadParameter(f"there is no limit {key!r}", param_hint="--set")
-        setattr(change, key, _number(value))
-    change.repos = {key: _whole(value) for key, value in map(_pair, repo)}
-    change.orgs = {key: _whole(value) for key, value in map(_pair, org)}
+        setattr(change, key, number_of(value))
+    change.repos = {key: whole_number(value) for key, value in map(pair, repo)}
+    change.orgs = {key: whole_number(value) for key, value in map(pair, org)}
     if set_ or repo or org:
         _ask(config, lambda fleet: fleet.set_limits(change))
     answer = _ask(config, lambda fleet: fleet.status())["limits"]
-    if _as_json(output):
-        _print_json(answer)
+    if as_json(output):
+        print_json(answer)
         return
     rows = [(key, answer[key]) for key in ("max_runners", "max_repo_share", "default")]
     rows += [(f"repository {key}", value) for key, value in answer["repos"].items()]
     rows += [(f"organization {key}", value) for key, value in answer["orgs"].items()]
-    _print_table(("limit", "value"), rows)
+    print_table(("limit", "value"), rows)
 
 
 @app.command(epilog="Example: penstock drain --wait --deadline 1800 --reason 'kernel update'")
@@ -286,11 +253,11 @@ def drain(
     _ask(config, lambda fleet: fleet.set_mode("draining", change))
     answer = _ask(config, lambda fleet: fleet.drain_status())
     if wait:
-        answer = _run(_watch_drain(config, deadline, quiet=_as_json(output)))
-    if _as_json(output):
-        _print_json(answer)
+        answer = _run(_watch_drain(config, deadline, quiet=as_json(output)))
+    if as_json(output):
+        print_json(answer)
     else:
-        _print_drain(answer)
+        print_drain(answer)
     if wait and not answer["drained"]:
         raise typer.Exit(TOO_LATE)
 
@@ -304,7 +271,7 @@ async def _watch_drain(config: Path | None, deadline: float, *, quiet: bool) -> 
             if answer["drained"] or answer["mode"] == "normal" or time.monotonic() >= ends:
                 return answer
             if not quiet:
-                shown.update(_drain_line(answer))
+                shown.update(drain_line(answer))
             await asyncio.sleep(min(1.0, max(0.0, ends - time.monotonic())))
 
 
@@ -312,7 +279,7 @@ async def _watch_drain(config: Path | None, deadline: float, *, quiet: bool) -> 
 def resume(config: Path | None = CONFIG, output: str = OUTPUT, reason: str = REASON) -> None:
     """Take work again."""
     _ask(config, lambda fleet: fleet.set_mode("normal", ModeChange(reason, actor=_actor())))
-    _print(output, {"mode": "normal"}, "mode normal: webhooks are accepted")
+    say(output, {"mode": "normal"}, "mode normal: webhooks are accepted")
 
 
 @app.command(epilog="Example: penstock maintenance --reason 'moving the fleet'")
@@ -326,7 +293,7 @@ def maintenance(
     change = ModeChange(reason, stop_running=stop_running, actor=_actor())
     _ask(config, lambda fleet: fleet.set_mode("maintenance", change))
     said = "mode maintenance: nothing is granted; what is queued is kept"
-    _print(output, {"mode": "maintenance"}, said)
+    say(output, {"mode": "maintenance"}, said)
 
 
 @app.command("dead-letters", epilog="Example: penstock dead-letters -o json")
@@ -334,31 +301,31 @@ def dead_letters(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """What was refused or failed for good, and what to do about it."""
     settings = configuration.load(config)
     letters = _run(DeadLetterFiles(settings.state_dir / "dead-letters").all())
-    if _as_json(output):
-        _print_json([vars(letter) for letter in letters])
+    if as_json(output):
+        print_json([vars(letter) for letter in letters])
         return
     rows = [(le.id, le.kind, le.repo, le.reason, le.next_step) for le in letters]
-    _print_table(("id", "kind", "repository", "reason", "next step"), rows)
+    print_table(("id", "kind", "repository", "reason", "next step"), rows)
 
 
 @config_app.command("check", epilog="Example: penstock config check --config penstock.toml")
 def config_check(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """Read the configuration and say whether a gateway and a worker could start with it."""
     configuration.load(config).check_secrets()
-    _print(output, {"good": True}, "the configuration is good")
+    say(output, {"good": True}, "the configuration is good")
 
 
 @key_app.command("create", epilog="Example: penstock admin-key create")
 def admin_key_create(output: str = OUTPUT) -> None:
     """Make a key. The key goes to its user, the hash into gateway.admin_key_hashes."""
     key, digest = keys.create()
-    _print(output, {"key": key, "hash": digest}, f"key   {key}\nhash  {digest}")
+    say(output, {"key": key, "hash": digest}, f"key   {key}\nhash  {digest}")
 
 
 @app.command(epilog="Example: penstock version")
 def version(output: str = OUTPUT) -> None:
     """The version of Penstock."""
-    _print(output, {"version": VERSION}, f"penstock {VERSION}")
+    say(output, {"version": VERSION}, f"penstock {VERSION}")
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -375,28 +342,6 @@ def _ask(config: Path | None, question: Callable[[FleetClient], Awaitable[Any]])
     return _run(run())
 
 
-async def _until_stopped() -> None:
-    """Until SIGTERM or Ctrl-C."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
-def _with_admin_key(settings: Settings) -> tuple[Settings, str]:
-    """A key of this folder's own, made once, so that `penstock dev` can be administered."""
-    path = settings.state_dir / "admin-key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text(keys.PREFIX + secrets.token_urlsafe(32), encoding="utf-8")
-    key = path.read_text(encoding="utf-8").strip()
-    hashes = [*settings.gateway.admin_key_hashes, keys.hash_of(key)]
-    gateway_table = settings.gateway.model_copy(update={"admin_key_hashes": hashes})
-    return settings.model_copy(update={"gateway": gateway_table}), key
-
-
 def _logging(level: str) -> None:
     if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise typer.BadParameter("one of DEBUG, INFO, WARNING, ERROR", param_hint="--log-level")
@@ -410,70 +355,9 @@ def _actor() -> str:
     return f"cli {os.environ.get('USER') or os.environ.get('LOGNAME') or 'unknown'}"
 
 
-def _say(error: Exception, code: int) -> int:
+def _fail(error: Exception, code: int) -> int:
     print(f"penstock: {error}", file=sys.stderr)
     return code
-
-
-def _as_json(output: str) -> bool:
-    return output == "json"
-
-
-def _print(output: str, answer: dict[str, Any], said: str) -> None:
-    if _as_json(output):
-        _print_json(answer)
-    else:
-        console.print(said, highlight=False, soft_wrap=True)
-
-
-def _print_json(answer: Any) -> None:
-    print(json.dumps(answer, indent=2))
-
-
-def _print_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    console.print(table)
-
-
-def _drain_line(answer: dict[str, Any]) -> str:
-    eta = answer["eta_seconds"]
-    return (
-        f"{answer['mode']}: running {answer['running']}, waiting {answer['waiting']}; empty in "
-        f"about {eta['p50']:.0f} s (90 %: {eta['p90']:.0f} s; by {answer['method']}, "
-        f"{answer['samples']} samples)"
-    )
-
-
-def _print_drain(answer: dict[str, Any]) -> None:
-    if answer["drained"]:
-        console.print(f"{answer['mode']}: drained")
-        return
-    console.print(_drain_line(answer), highlight=False)
-    rows = [(b["repo"], b["running"], b["waiting"], f"{b['p90']} s") for b in answer["blocking"]]
-    _print_table(("blocking", "running", "waiting", "90 % done in"), rows)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise typer.BadParameter(f"{text!r} is not of the form name=number")
-    return key, value
-
-
-def _number(text: str) -> int | float:
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no number") from None
-
-
-def _whole(text: str) -> int | None:
-    number = _number(text) if text else None
-    if isinstance(number, float):
-        raise typer.BadParameter(f"{text!r} is no whole number")
-    return number
 
 
 if __name__ == "__main__":

@@ -211,6 +211,10 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         raise InvalidSettings(f"the configuration file {str(named)!r} does not exist")
     path = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
     _file["path"] = path
+    for name in os.environ:
+        table = name.removeprefix("PENSTOCK_").partition("__")[0].lower()
+        if name.startswith("PENSTOCK_") and table not in (*Settings.model_fields, "config"):
+            raise InvalidSettings(f"{name}: there is no such key (environment)")
     try:
         return Settings(**overrides)
     except ValidationError as error:

@@ -23,6 +23,8 @@ from activities.clients.dead_letter_files import DeadLetterFiles
 from activities.clients.github import Credentials, GitHubClient
 from activities.clients.process_launcher import ProcessLauncher
 from activities.dead_letters import DeadLetterActivities
+from activities.gate import GatedGitHub
+from activities.heartbeat import Heartbeats
 from activities.jobs import JobActivities
 from activities.maintenance import MaintenanceActivities
 from activities.reaper import ReaperActivities
@@ -48,11 +50,14 @@ GRACE = timedelta(seconds=20)
 @asynccontextmanager
 async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
     """Run the workers inside the block; leaving it finishes what is under way."""
-    github = GitHubClient(
+    github_client = GitHubClient(
         settings.github.api_url,
         Credentials(settings.github.app_id, settings.github.key, settings.github.personal_token),
         scope=settings.github.scope,
         runner_group_id=settings.github.runner_group_id,
+    )
+    github = GatedGitHub(
+        github_client, time.time, lambda org, until: _cool_down(client, org, until)
     )
     launcher = ProcessLauncher(
         settings.state_dir.resolve() / "runners",
@@ -70,7 +75,6 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
         ),
         time.time,
         jit=settings.github.mode == "jit",
-        throttled=lambda org, until: _cool_down(client, org, until),
     )
     limits = settings.limits.limits
     runners = RunnerActivities(launcher, tokens, github, time.time)
@@ -99,7 +103,7 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
             of_workflows.ensure_fleet,
             of_workflows.list_semaphores,
             of_workflows.collect_claims,
-            ReaperActivities(client, launcher, github).reap,
+            ReaperActivities(client, launcher, github, time.time).reap,
             MaintenanceActivities(launcher).stop_runners,
             DeadLetterActivities(
                 DeadLetterFiles(settings.state_dir / "dead-letters")
@@ -118,11 +122,17 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
                     await watch
     finally:
         await launcher.close()
-        await github.close()
+        await github_client.close()
 
 
 def _worker(client: Client, task_queue: str, **what: Any) -> Worker:
-    return Worker(client, task_queue=task_queue, graceful_shutdown_timeout=GRACE, **what)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        graceful_shutdown_timeout=GRACE,
+        interceptors=[Heartbeats()],
+        **what,
+    )
 
 
 async def _watch(client: Client, launcher: Launcher) -> None:
@@ -134,7 +144,8 @@ async def _watch(client: Client, launcher: Launcher) -> None:
                 handle = client.get_workflow_handle(runner.workflow_id)
                 await handle.signal(RunnerJob.runner_gone, RunnerGone(runner.name))
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                # Neither a closed workflow nor one that takes no signal any more will ever hear.
+                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                     logger.warning("the end of %s cannot be reported yet: %s", runner.name, error)
                     await asyncio.sleep(pause)
                     continue

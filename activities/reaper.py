@@ -1,11 +1,13 @@
 """Leases whose holder is dead: found by asking, freed after its runner is seen off."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.errors import RateLimited, deferred
 from activities.github import GitHub
 from activities.runners import Launcher
 
@@ -21,10 +23,13 @@ class Holders:
 class ReaperActivities:
     """Looks at the workflows themselves, which are consistent, not at lists, which lag."""
 
-    def __init__(self, client: Client, launcher: Launcher, github: GitHub) -> None:
+    def __init__(
+        self, client: Client, launcher: Launcher, github: GitHub, clock: Callable[[], float]
+    ) -> None:
         self._client = client
         self._launcher = launcher
         self._github = github
+        self._clock = clock
 
     @activity.defn(name="reap")
     async def reap(self, holders: Holders) -> Holders:
@@ -39,10 +44,13 @@ class ReaperActivities:
         runners = [r for r in await self._launcher.all() if r.workflow_id in closed and r.alive]
         held: set[str] = set()
         for runner in runners:
-            if await self._github.deregister(holders.repo, runner.name) == "busy":
-                held.add(runner.workflow_id)
-            else:
-                await self._launcher.stop(runner.name)
+            try:
+                if await self._github.deregister(holders.repo, runner.name) == "busy":
+                    held.add(runner.workflow_id)
+                    continue
+            except RateLimited as error:
+                raise deferred(max(1.0, error.until - self._clock())) from None
+            await self._launcher.stop(runner.name)
         return Holders(holders.repo, [job for job in closed if job not in held])
 
     async def _closed(self, job: str) -> bool:

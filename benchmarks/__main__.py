@@ -9,7 +9,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +20,9 @@ from benchmarks.floor import bare_jobs_per_second
 from checker import summary
 from checker.figures import Figures, Spread
 from demo.evidence import gather
-from demo.site import Site
+from demo.site import Site, on_fresh_site
 from embedded import stack
 from embedded.leave import leave
-from embedded.temporal_server import TemporalServer
 from policy.allocation import Demand, Snapshot, allocate
 from policy.limits import Limits
 from policy.messages import Waiting
@@ -36,7 +34,7 @@ JOBS = 60
 REPOS = 10
 
 
-async def path(client: Client, site: Site, folder: Path) -> tuple[float, Figures]:
+async def path(client: Client, site: Site) -> tuple[float, Figures]:
     """Jobs per second through the whole path, runners that work for no time; and the figures."""
     settings = site.settings(
         limits={"max_runners": 50, "default": 5},
@@ -72,32 +70,24 @@ async def calm(client: Client, site: Site) -> Spread:
 
 async def calm_round() -> Spread:
     """A calm fleet on a fresh server."""
-    return await on_fresh_server(lambda client, site, _: calm(client, site))
+    return await on_fresh_server(calm)
 
 
 async def one_round() -> tuple[float, float, Figures]:
     """Floor and path on one fresh server."""
 
-    async def both(client: Client, site: Site, folder: Path) -> tuple[float, float, Figures]:
-        jobs, figures = await path(client, site, folder)
+    async def both(client: Client, site: Site) -> tuple[float, float, Figures]:
+        jobs, figures = await path(client, site)
         return await bare_jobs_per_second(client, JOBS), jobs, figures
 
     return await on_fresh_server(both)
 
 
-async def on_fresh_server(work: Callable[[Client, Site, Path], Awaitable[T]]) -> T:
+async def on_fresh_server(work: Callable[[Client, Site], Awaitable[T]]) -> T:
     """Run the work on a Temporal server and a simulator of its own."""
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
-        folder = Path(name)
-        async with AsyncExitStack() as held:
-            site = Site(folder)
-            held.push_async_callback(site.stop)
-            server = TemporalServer(folder, ui=False)
-            held.push_async_callback(server.stop)
-            running = await server.start()
-            await site.start()
-            client = await Client.connect(running.address)
-            return await work(client, site, folder)
+        async with on_fresh_site(Path(name)) as (site, client):
+            return await work(client, site)
 
 
 def allocate_seconds(repos: int) -> float:

@@ -7,17 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from temporalio.client import Client
 
 from api import keys
 from checker import Bounds, check, summary
 from demo import report
 from demo.evidence import gather
 from demo.scenario import LIMITS, DemoFailed, Scenario
-from demo.site import Site
+from demo.site import on_fresh_site
 from demo.table import LiveTable
 from embedded import stack
-from embedded.temporal_server import TemporalServer
 
 
 async def run_demo(console: Console, *, jobs: int, seed: int, keep: bool) -> int:
@@ -38,17 +36,13 @@ async def run_demo(console: Console, *, jobs: int, seed: int, keep: bool) -> int
 async def _play(console: Console, folder: Path, *, jobs: int, seed: int) -> int:
     key, digest = keys.create()
     async with AsyncExitStack() as held:
-        site = Site(folder)
-        held.push_async_callback(site.stop)
-        server = TemporalServer(folder, ui=False)
-        held.push_async_callback(server.stop)
-        running = await server.start()
-        await site.start()
-        client = await Client.connect(running.address)
+        site, client = await held.enter_async_context(on_fresh_site(folder))
         settings = site.settings(limits=LIMITS, gateway={"port": 0, "admin_key_hashes": [digest]})
         gateway = await held.enter_async_context(stack.whole(client, settings))
         console.print(
-            f"simulated GitHub {site.url} · gateway {gateway} · Temporal {running.address}",
+            f"simulated GitHub {site.url} · gateway {gateway} · "
+            f"Temporal {client.service_client.config.target_host}",
+            soft_wrap=True,
             highlight=False,
         )
         with LiveTable(console) as table:

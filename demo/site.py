@@ -5,14 +5,18 @@ import json
 import secrets
 import signal
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from temporalio.client import Client
 
 import settings as configuration
+from embedded.temporal_server import TemporalServer
 from settings import Settings
 
 APP_ID = "4242"
@@ -22,6 +26,19 @@ SIMULATOR = Path(__file__).resolve().parents[1] / "simulator"
 
 class SiteError(Exception):
     """The simulator does not run."""
+
+
+@asynccontextmanager
+async def on_fresh_site(folder: Path) -> AsyncGenerator[tuple["Site", Client]]:
+    """A simulator and a Temporal server of their own in this folder, inside the block."""
+    async with AsyncExitStack() as held:
+        site = Site(folder)
+        held.push_async_callback(site.stop)
+        server = TemporalServer(folder, ui=False)
+        held.push_async_callback(server.stop)
+        running = await server.start()
+        await site.start()
+        yield site, await Client.connect(running.address)
 
 
 class Site:

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from policy.limits import InvalidLimits, Limits, LimitsChange, merge
     from policy.messages import Allot, Report
     from workflows.alarm import Alarm
-    from workflows.options import ONE_TRY, PATIENT
+    from workflows.options import HEARTBEAT, ONE_TRY, PATIENT
     from workflows.send import send
 
 ALLOTS_AT_ONCE = 500  # Temporal allows 2,000 pending signals
@@ -160,6 +160,7 @@ class Fleet:
         found = await workflow.execute_activity_method(
             WorkflowActivities.list_semaphores,
             start_to_close_timeout=ONE_TRY,
+            heartbeat_timeout=HEARTBEAT,
             retry_policy=PATIENT,
         )
         return [allotment.meet(self._state.book, repo) for repo in found.repos]
@@ -190,6 +191,7 @@ class Fleet:
                 WorkflowActivities.ensure_semaphores,
                 Repos(sorted(set(missing))),
                 start_to_close_timeout=ONE_TRY,
+                heartbeat_timeout=HEARTBEAT,
                 retry_policy=PATIENT,
             )
 
@@ -198,5 +200,6 @@ class Fleet:
         await workflow.execute_activity_method(
             MaintenanceActivities.stop_runners,
             start_to_close_timeout=ONE_TRY,
+            heartbeat_timeout=HEARTBEAT,
             retry_policy=PATIENT,
         )

@@ -11,5 +11,7 @@ PATIENT = RetryPolicy(
     maximum_interval=timedelta(seconds=30),
 )
 ONE_TRY = timedelta(seconds=60)
+# Every activity beats (activities/heartbeat.py): one whose worker was killed is tried again then.
+HEARTBEAT = timedelta(seconds=10)
 # After this the job gives its permit back and queues again, so that others may try.
 TOKEN_AND_LAUNCH = timedelta(minutes=10)

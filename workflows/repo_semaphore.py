@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from policy.messages import Acquire, Allot, Release
     from policy.semaphore import Grant, SemaphoreState
     from workflows.alarm import Alarm
-    from workflows.options import ONE_TRY, PATIENT
+    from workflows.options import HEARTBEAT, ONE_TRY, PATIENT
     from workflows.send import send
 
 IDLE_SECONDS = 3600.0
@@ -113,6 +113,7 @@ class RepoSemaphore:
             WorkflowActivities.collect_claims,
             Repos([self._state.repo]),
             start_to_close_timeout=ONE_TRY,
+            heartbeat_timeout=HEARTBEAT,
             retry_policy=PATIENT,
         )
         rules.adopt(self._state, answer.claims, self._now())
@@ -152,6 +153,7 @@ class RepoSemaphore:
             await workflow.execute_activity_method(
                 WorkflowActivities.ensure_fleet,
                 start_to_close_timeout=ONE_TRY,
+                heartbeat_timeout=HEARTBEAT,
                 retry_policy=PATIENT,
             )
             rules.forget_report(self._state)
@@ -167,6 +169,7 @@ class RepoSemaphore:
             ReaperActivities.reap,
             Holders(self._state.repo, suspects),
             start_to_close_timeout=ONE_TRY,
+            heartbeat_timeout=HEARTBEAT,
             retry_policy=PATIENT,
         )
         rules.reap(self._state, answer.jobs, self._now())

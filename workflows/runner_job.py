@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from policy.limits import org_of
     from policy.messages import Acquire, Claim, Granted, Release
     from workflows.alarm import Alarm
-    from workflows.options import ONE_TRY, PATIENT, TOKEN_AND_LAUNCH
+    from workflows.options import HEARTBEAT, ONE_TRY, PATIENT, TOKEN_AND_LAUNCH
     from workflows.send import send
 
 T = TypeVar("T")
@@ -247,6 +247,7 @@ class RunnerJob:
                 WorkflowActivities.tell_semaphore,
                 permit,
                 start_to_close_timeout=ONE_TRY,
+                heartbeat_timeout=HEARTBEAT,
                 retry_policy=PATIENT,
             )
         )
@@ -259,6 +260,7 @@ class RunnerJob:
                     TokenRequest(self._job.repo),
                     task_queue=names.GITHUB_TASK_QUEUE,
                     start_to_close_timeout=ONE_TRY,
+                    heartbeat_timeout=HEARTBEAT,
                     schedule_to_close_timeout=TOKEN_AND_LAUNCH,
                     retry_policy=PATIENT,
                     priority=Priority(
@@ -285,6 +287,7 @@ class RunnerJob:
                     RunnerActivities.launch_runner,
                     request,
                     start_to_close_timeout=ONE_TRY,
+                    heartbeat_timeout=HEARTBEAT,
                     schedule_to_close_timeout=TOKEN_AND_LAUNCH,
                     retry_policy=PATIENT,
                     summary=name,
@@ -323,6 +326,7 @@ class RunnerJob:
                     RunnerActivities.retire_runner,
                     RetireRequest(self._job.repo, state.runner_name),
                     start_to_close_timeout=ONE_TRY,
+                    heartbeat_timeout=HEARTBEAT,
                     retry_policy=PATIENT,
                     summary=state.runner_name,
                 )
@@ -342,6 +346,7 @@ class RunnerJob:
                     JobQuestion(self._job.repo, self._job.job_id),
                     task_queue=names.GITHUB_TASK_QUEUE,
                     start_to_close_timeout=ONE_TRY,
+                    heartbeat_timeout=HEARTBEAT,
                     schedule_to_close_timeout=TOKEN_AND_LAUNCH,
                     retry_policy=PATIENT,
                 )
@@ -371,6 +376,7 @@ class RunnerJob:
                     DeadLetterActivities.record_dead_letter,
                     letter,
                     start_to_close_timeout=ONE_TRY,
+                    heartbeat_timeout=HEARTBEAT,
                     retry_policy=PATIENT,
                 )
             )

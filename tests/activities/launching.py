@@ -61,7 +61,6 @@ class Runners:
         self.folder = folder / "runners"
         self.words = Words(folder / "words")
         self._made: list[ProcessLauncher] = []
-        self._pids: list[int] = []
 
     def launcher(self, script: str = "exec sleep 60", *command: str) -> ProcessLauncher:
         """A launcher whose runners are this shell script; `$WORDS` is where it can talk."""
@@ -76,32 +75,35 @@ class Runners:
         return made
 
     async def word(self) -> str:
-        """The next line that a runner says; a number is a process to be ended after the test."""
-        said = await self.words.next()
-        if said.isdigit():
-            self._pids.append(int(said))
-        return said
+        """The next line that a runner says."""
+        return await self.words.next()
 
     def file(self, name: str, file: str) -> dict[str, Any]:
         """One of a runner's files."""
         return json.loads((self.folder / name / file).read_text())
 
     async def close(self) -> None:
-        """End every launcher, keeper and runner."""
+        """End every launcher, keeper and runner, also those that no file names."""
         for made in self._made:
             await made.close()
-        for path in self.folder.glob("*/started.json"):
-            with contextlib.suppress(ValueError):
-                started = json.loads(path.read_text())
-                self._pids += [started["pid"], started["runner_pid"]]
-        for pid in self._pids:
-            if is_ours(pid, self.folder):
-                os.kill(pid, signal.SIGKILL)
+        while ours := [pid for pid in processes() if is_ours(pid, self.folder)]:
+            for pid in ours:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in ours:
+                await exit_of(pid)
         self.words.close()
+
+
+def processes() -> list[int]:
+    """All of this machine."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def is_ours(pid: int, folder: Path) -> bool:
     """Whether a process is a keeper or a runner of this folder, and no stranger by now."""
+    if not lives(pid):
+        return False
     try:
         of_keeper = str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         return of_keeper or str(folder) in str(Path(f"/proc/{pid}/cwd").readlink())

@@ -17,7 +17,7 @@ TALK = 'echo $$ > "$WORDS"; exec sleep 60'
 def reap(client, hub, runners):
     """A function that runs the activity on these jobs; what it launches are real runners."""
     github, launcher = hub.client(), runners.launcher(TALK)
-    activities = ReaperActivities(client, launcher, github)
+    activities = ReaperActivities(client, launcher, github, hub.clock)
 
     async def run(*jobs: int) -> list[str]:
         holders = Holders(REPO, [names.runner_job_id(REPO, job) for job in jobs])

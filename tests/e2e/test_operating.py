@@ -204,16 +204,28 @@ async def test_without_a_server_a_command_says_where_to_look(tmp_path):
     assert said.startswith("penstock: no Temporal server runs")
 
 
-async def test_dev_without_any_configuration_brings_a_github_of_its_own(tmp_path):
+@pytest.fixture
+async def begun():
+    """Processes of a test: those that it left are ended as an operator would."""
+    processes: list[asyncio.subprocess.Process] = []
+    yield processes
+    for process in processes:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(60):
+                await process.wait()
+
+
+async def test_dev_without_any_configuration_brings_a_github_of_its_own(tmp_path, begun):
     """As `make up` does: a newcomer's job runs; a second start finds the data of the first."""
-    jobs = 0
-    for _ in range(2):
+    for jobs in (1, 2):
         process = await asyncio.create_subprocess_exec(
             *(*PENSTOCK, "dev", "--log-level", "WARNING"),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PENSTOCK_STATE_DIR": str(tmp_path), "COLUMNS": "200"},
         )
+        begun.append(process)
         said: dict[str, str] = {}
         async with asyncio.timeout(60):
             while "running;" not in said:
@@ -230,7 +242,6 @@ async def test_dev_without_any_configuration_brings_a_github_of_its_own(tmp_path
             )
             body = {"condition": "jobs_completed", "count": 1, "timeout": 30}
             assert (await http.post(f"{github}/_control/wait", json=body)).json()["met"]
-            jobs += 1
             key = {"Authorization": f"Bearer {said['admin key']}"}
             gateway = said["gateway"].split()[0]
             assert (await http.get(f"{gateway}/admin/status", headers=key)).status_code == 200

@@ -1,0 +1,1 @@
+"""What the command line's commands share: output, arguments, the long-running ones."""
