@@ -33,9 +33,9 @@ format: $(DEV)
 # Hashes, and no registry address, in every lock file.
 lock: $(DEV)
 	cd requirements && ../$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 \
-		--no-header --no-annotate --quiet ../pyproject.toml --group ../pyproject.toml:build -o run.txt
+		--no-header --no-annotate --no-strip-extras --quiet ../pyproject.toml --group ../pyproject.toml:build -o run.txt
 	cd requirements && ../$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 \
-		--no-header --no-annotate --quiet ../pyproject.toml --group ../pyproject.toml:build --group ../pyproject.toml:dev -o dev.txt
+		--no-header --no-annotate --no-strip-extras --quiet ../pyproject.toml --group ../pyproject.toml:build --group ../pyproject.toml:dev -o dev.txt
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -19,6 +19,7 @@ from policy.semaphore import SemaphoreState
 logger = logging.getLogger(__name__)
 
 CLAIM_TIMEOUT = timedelta(seconds=5)
+CLAIM_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,14 @@ class WorkflowActivities:
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None
-            raise
+            if activity.info().attempt < CLAIM_ATTEMPTS:
+                raise
+        except WorkflowQueryFailedError:
+            if activity.info().attempt < CLAIM_ATTEMPTS:
+                raise
+        # One job that cannot answer must not hold up its repository for ever. It is counted as a
+        # holder, which is never too few; the sweep frees it once its workflow is closed.
+        return Claim(job, lease=f"unanswered/{job}")
 
 
 async def start_fleet(client: Client, limits: Limits) -> None:

@@ -15,3 +15,5 @@ ONE_TRY = timedelta(seconds=60)
 HEARTBEAT = timedelta(seconds=10)
 # After this the job gives its permit back and queues again, so that others may try.
 TOKEN_AND_LAUNCH = timedelta(minutes=10)
+# A look at holders that takes longer is given up; the next one comes ten minutes later.
+LONGEST_LOOK = timedelta(minutes=5)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.reaper import Holders, ReaperActivities
@@ -14,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from policy.messages import Acquire, Allot, Release
     from policy.semaphore import Grant, SemaphoreState
     from workflows.alarm import Alarm
-    from workflows.options import HEARTBEAT, ONE_TRY, PATIENT
+    from workflows.options import HEARTBEAT, LONGEST_LOOK, ONE_TRY, PATIENT
     from workflows.send import send
 
 IDLE_SECONDS = 3600.0
@@ -32,6 +33,7 @@ class RepoSemaphore:
         self._inbox: list[Acquire | Release | Allot] = []
         self._alarm = Alarm()
         self._again = True
+        self._look: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, state: SemaphoreState) -> None:
@@ -44,8 +46,8 @@ class RepoSemaphore:
         while True:
             self._set_alarm()
             await workflow.wait_condition(self._awake)
-            await self._look_at_holders()
             self._again = False
+            self._look_at_holders()
             await self._turn()
             if workflow.info().is_continue_as_new_suggested():
                 # Not "when the inbox is empty": in a storm it never is. It is emptied into the
@@ -159,20 +161,27 @@ class RepoSemaphore:
             rules.forget_report(self._state)
             self._again = True
 
-    async def _look_at_holders(self) -> None:
-        """Sweep: a terminated job gives nothing back by itself."""
+    def _look_at_holders(self) -> None:
+        """Sweep, beside the loop: a terminated job gives nothing back by itself."""
         due = rules.next_look_at(self._state)
-        if due is None or self._now() < due:
-            return
-        suspects = rules.suspects(self._state, self._now())
-        answer = await workflow.execute_activity_method(
-            ReaperActivities.reap,
-            Holders(self._state.repo, suspects),
-            start_to_close_timeout=ONE_TRY,
-            heartbeat_timeout=HEARTBEAT,
-            retry_policy=PATIENT,
-        )
-        rules.reap(self._state, answer.jobs, self._now())
+        if due is not None and self._now() >= due:
+            suspects = rules.suspects(self._state, self._now())
+            self._look = asyncio.create_task(self._reap(suspects))
+
+    async def _reap(self, suspects: list[str]) -> None:
+        try:
+            answer = await workflow.execute_activity_method(
+                ReaperActivities.reap,
+                Holders(self._state.repo, suspects),
+                start_to_close_timeout=ONE_TRY,
+                heartbeat_timeout=HEARTBEAT,
+                schedule_to_close_timeout=LONGEST_LOOK,
+                retry_policy=PATIENT,
+            )
+        except ActivityError:
+            return  # GitHub or the provider does not answer: the next look is due later
+        if rules.reap(self._state, answer.jobs, self._now()):
+            self._again = True
 
     def _idle(self) -> bool:
         state = self._state

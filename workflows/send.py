@@ -1,17 +1,16 @@
-"""Signals from workflow to workflow, where a closed receiver is an answer and no error."""
+"""Signals from workflow to workflow, where a receiver that cannot hear is an answer, no error."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-GONE = "ExternalWorkflowExecutionNotFound"
-
 
 async def send(workflow_id: str, signal: str, message: object) -> bool:
-    """Deliver a signal; False if the receiver is closed or was never there."""
+    """Deliver a signal; False if the receiver is closed, was never there, or takes no more.
+
+    An ApplicationError must not leave a workflow's main function: that would fail the workflow.
+    """
     try:
         await workflow.get_external_workflow_handle(workflow_id).signal(signal, message)
-    except ApplicationError as error:
-        if error.type != GONE:
-            raise
+    except ApplicationError:
         return False
     return True
