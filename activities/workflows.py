@@ -145,7 +145,7 @@ async def start_fleet(client: Client, limits: Limits) -> None:
         description = await handle.describe()
         if description.status != WorkflowExecutionStatus.RUNNING:
             state = await handle.query("carried", result_type=FleetState)
-            state.book = FleetState().book
+            state.book, state.unsaid, state.owed = FleetState().book, [], {}
     except RPCError as error:
         # Not found: the first start. Anything else: a closed run that no query can reach any
         # more must not keep a new Fleet from starting.

@@ -47,6 +47,8 @@ class FleetState:
     book: Book = field(default_factory=Book)
     cooling: dict[str, float] = field(default_factory=dict[str, float])  # org → until
     owed: dict[str, float] = field(default_factory=dict[str, float])  # repo → asked at
+    unmet: bool = False  # semaphores may run that the book does not know: list them
+    unsaid: list[Allot] = field(default_factory=list[Allot])  # for the next run to send
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
 
 

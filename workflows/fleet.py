@@ -32,36 +32,33 @@ class Fleet:
         self._alarm = Alarm()
         self._dirty = True
         self._stop_runners = False
-        self._unmet = False
         self._shown = ""
 
     @workflow.run
     async def run(self, state: FleetState) -> None:
         """Hear, divide, say; for ever."""
-        allots: list[Allot] = []
         if not state.book.epoch:
             state.since = state.since or self._now()
             state.book.epoch = self._epoch()
-            allots = await self._meet()
+            state.unmet = True
         self._show_mode()
         while True:
-            allots += self._take_inbox()
-            if self._unmet:
-                self._unmet = False
+            self._dirty = False
+            allots = state.unsaid + self._take_inbox()
+            state.unsaid = []
+            if state.unmet:
+                state.unmet = False
                 allots += await self._meet()
             allots += fleet.rebalance(state, self._now())
             await self._deliver(allots)
             if self._stop_runners:
                 await self._stop_all()
             if workflow.info().is_continue_as_new_suggested() and not self._stop_runners:
-                allots = self._take_inbox()
-                await self._deliver(allots)
-                self._take_inbox()
+                # From here on nothing is awaited: what comes later, the next run hears.
+                state.unsaid = self._take_inbox()
                 workflow.continue_as_new(state)
             self._alarm.set(fleet.next_wake(state, self._now()))
             await workflow.wait_condition(self._awake)
-            self._dirty = False
-            allots = []
 
     @workflow.signal
     def report(self, report: Report) -> None:
@@ -173,7 +170,7 @@ class Fleet:
             except allotment.RolledBack:
                 # Also those that this book has never heard of: see `run`.
                 allots = allotment.restart(self._state.book, self._epoch())
-                self._unmet = True
+                self._state.unmet = True
         self._inbox.clear()
         return allots
 
