@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
+from temporalio.client import WorkflowQueryFailedError
+from temporalio.service import RPCError
 
 import settings as configuration
 import worker as workers
@@ -75,7 +77,7 @@ def main() -> NoReturn:
         code = exit_.code if isinstance(exit_.code, int) else FAILED
     except (InvalidSettings, SiteError, TemporalServerError) as error:
         code = _fail(error, USAGE if isinstance(error, InvalidSettings) else FAILED)
-    except (NoTemporal, FleetUnavailable) as error:
+    except (NoTemporal, FleetUnavailable, RPCError, WorkflowQueryFailedError) as error:
         code = _fail(error, UNREACHABLE)
     except LimitsRefused as error:
         code = _fail(error, FAILED)

@@ -28,7 +28,7 @@ from activities.heartbeat import Heartbeats
 from activities.jobs import JobActivities
 from activities.maintenance import MaintenanceActivities
 from activities.reaper import ReaperActivities
-from activities.runners import Launcher, RunnerActivities
+from activities.runners import Launcher, RunnerActivities, RunnerReference
 from activities.tokens import Budget, TokenActivities, Tokens
 from activities.workflows import WorkflowActivities, start_fleet
 from policy import names
@@ -45,6 +45,7 @@ WORKFLOWS = (RunnerJob, RepoSemaphore, Fleet)
 # the lint rules keep them free of clocks and I/O; the replay tests run them in the full sandbox.
 PASSED_THROUGH = ("policy", "activities", "temporalio", "workflows")
 GRACE = timedelta(seconds=20)
+WATCH_PAUSE_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -136,21 +137,28 @@ def _worker(client: Client, task_queue: str, **what: Any) -> Worker:
 
 
 async def _watch(client: Client, launcher: Launcher) -> None:
-    """Tell each job of its runner's end; then forget the runner."""
-    pause = 1.0
-    async for runner in launcher.ended():
-        while True:
-            try:
-                handle = client.get_workflow_handle(runner.workflow_id)
-                await handle.signal(RunnerJob.runner_gone, RunnerGone(runner.name))
-            except RPCError as error:
-                # Neither a closed workflow nor one that takes no signal any more will ever hear.
-                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-                    logger.warning("the end of %s cannot be reported yet: %s", runner.name, error)
-                    await asyncio.sleep(pause)
-                    continue
-            await launcher.acknowledge(runner.name)
-            break
+    """Tell each job of its runner's end; then forget the runner. Ends with the worker."""
+    while True:
+        try:
+            async for runner in launcher.ended():
+                await _report_end(client, runner)
+                await launcher.acknowledge(runner.name)
+        except Exception:  # a full disk, too many open files: what is not told stays to be told
+            logger.exception("the ends of runners cannot be followed; trying again")
+        await asyncio.sleep(WATCH_PAUSE_SECONDS)
+
+
+async def _report_end(client: Client, runner: RunnerReference) -> None:
+    handle = client.get_workflow_handle(runner.workflow_id)
+    while True:
+        try:
+            return await handle.signal(RunnerJob.runner_gone, RunnerGone(runner.name))
+        except RPCError as error:
+            # Neither a closed workflow nor one that takes no signal any more will ever hear.
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                return None
+            logger.warning("the end of %s cannot be reported yet: %s", runner.name, error)
+        await asyncio.sleep(WATCH_PAUSE_SECONDS)
 
 
 async def _cool_down(client: Client, org: str, until: float) -> None:

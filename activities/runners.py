@@ -93,6 +93,9 @@ class RunnerActivities:
     @activity.defn(name="launch_runner")
     async def launch_runner(self, request: LaunchRequest) -> RunnerReference:
         """Start the runner; its secret goes from the token store to the provider directly."""
+        for runner in await self._launcher.all():
+            if runner.name == request.name and runner.alive:
+                return runner  # started by a try whose answer was lost; it needs no other token
         try:
             token = await self._tokens.credential(request.repo, request.name, request.labels)
             return await self._launcher.launch(request, token)

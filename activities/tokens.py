@@ -12,6 +12,7 @@ from activities.errors import (
     GITHUB_REFUSED,
     Deferred,
     GitHubRefused,
+    GitHubUnavailable,
     RateLimited,
     deferred,
     refused,
@@ -123,6 +124,11 @@ class Tokens:
     async def _call(self, repo: str, call: Callable[[], Awaitable[RunnerToken]]) -> RunnerToken:
         try:
             return await call()
+        except GitHubUnavailable:
+            # GitHub's outage is not this repository's token: only the owner's calls were made.
+            arrivals = self._store.arrivals
+            arrivals[repo] = arrivals.get(repo, 0.0) - self._budget.per_repo.interval
+            raise
         except RateLimited as error:
             org = org_of(repo)
             self._store.paused_until[org] = max(

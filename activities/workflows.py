@@ -14,12 +14,14 @@ from policy import names
 from policy.fleet import FleetState
 from policy.limits import Limits
 from policy.messages import Acquire, Claim, Release
-from policy.semaphore import SemaphoreState
+from policy.semaphore import UNANSWERED, SemaphoreState
 
 logger = logging.getLogger(__name__)
 
 CLAIM_TIMEOUT = timedelta(seconds=5)
 CLAIM_ATTEMPTS = 4
+CARRIED_TIMEOUT = timedelta(seconds=10)
+QUERIES_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,10 @@ class WorkflowActivities:
             f"AND PenstockRepo='{repo}'"
         )
         jobs = [w.id async for w in self._client.list_workflows(query)]
-        claims = await asyncio.gather(*(self._claim(job) for job in jobs))
+        claims: list[Claim | None] = []
+        for start in range(0, len(jobs), QUERIES_AT_ONCE):
+            batch = jobs[start : start + QUERIES_AT_ONCE]
+            claims += await asyncio.gather(*(self._claim(job) for job in batch))
         return Claims([claim for claim in claims if claim])
 
     async def _claim(self, job: str) -> Claim | None:
@@ -130,7 +135,7 @@ class WorkflowActivities:
                 raise
         # One job that cannot answer must not hold up its repository for ever. It is counted as a
         # holder, which is never too few; the sweep frees it once its workflow is closed.
-        return Claim(job, lease=f"unanswered/{job}")
+        return Claim(job, lease=f"{UNANSWERED}{job}")
 
 
 async def start_fleet(client: Client, limits: Limits) -> None:
@@ -144,13 +149,21 @@ async def start_fleet(client: Client, limits: Limits) -> None:
     try:
         description = await handle.describe()
         if description.status != WorkflowExecutionStatus.RUNNING:
-            state = await handle.query("carried", result_type=FleetState)
+            memo = await description.memo()
+            mode, reason = str(memo.get("mode", "normal")), str(memo.get("reason", ""))
+            state.mode, state.reason = mode, reason
+            state = await handle.query(
+                "carried", result_type=FleetState, rpc_timeout=CARRIED_TIMEOUT
+            )
             state.book, state.unsaid, state.owed = FleetState().book, [], {}
     except RPCError as error:
         # Not found: the first start. Anything else: a closed run that no query can reach any
         # more must not keep a new Fleet from starting.
         if error.status != RPCStatusCode.NOT_FOUND:
-            logger.warning("the former Fleet does not answer; mode and limits start anew")
+            logger.warning("the former Fleet does not answer: %s", error)
+    except (WorkflowQueryFailedError, TypeError, ValueError) as error:
+        # It does not replay on this code, or its state does not decode: its memo has the mode.
+        logger.warning("the former Fleet cannot say its limits: %s", error)
     await client.start_workflow(
         names.FLEET,
         state,

@@ -80,7 +80,10 @@ def _table(of: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _text(of: dict[str, Any], key: str) -> str:
     value = of.get(key)
-    return value[:LONGEST_TEXT] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    # A lone half of a surrogate pair is legal in JSON and cannot be written again.
+    return value[:LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
 def _time(value: object) -> float:

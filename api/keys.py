@@ -31,10 +31,11 @@ def guard(hashes: Callable[[], list[str]]) -> Callable[[Request], str]:
         if not known:
             raise Problem(403, "no admin key is configured: penstock admin-key create makes one")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        digest = hash_of(given.strip())
+        given = given.strip()
+        digest = hash_of(given)
         # Every hash is compared, so that the time tells nothing of which one was near.
         match = [entry for entry in known if hmac.compare_digest(entry, digest)]
-        if scheme.lower() != "bearer" or not match:
+        if scheme.lower() != "bearer" or not given or not match:
             raise Problem(401, "give an admin key: Authorization: Bearer KEY")
         return f"key {match[0][:8]}"
 

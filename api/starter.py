@@ -130,14 +130,14 @@ class Starter:
         return outcome
 
     def _input(self, event: JobEvent, *, asked: bool) -> JobInput:
-        now = time.time()
         return JobInput(
             repo=event.repo,
             job_id=event.job_id,
             labels=event.labels,
             priority=priority.DEFAULT_PRIORITY,
-            # GitHub's clock is not ours: a job never waits since tomorrow.
-            queued_at=min(event.queued_at or now, now),
+            # From its arrival here: GitHub stamps a job that waited for approval with the time of
+            # its creation, days ago, and drops what is too old itself.
+            queued_at=time.time(),
             patience=self._patience,
             asked=asked,
         )

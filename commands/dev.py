@@ -57,10 +57,12 @@ async def until_stopped() -> None:
 def with_admin_key(settings: Settings) -> tuple[Settings, str]:
     """A key of this folder's own, made once, so that `penstock dev` can be administered."""
     path = settings.state_dir / "admin-key"
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text(keys.PREFIX + secrets.token_urlsafe(32), encoding="utf-8")
+        unfinished = path.with_name(".admin-key")
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(keys.PREFIX + secrets.token_urlsafe(32), encoding="utf-8")
+        unfinished.replace(path)
     key = path.read_text(encoding="utf-8").strip()
     hashes = [*settings.gateway.admin_key_hashes, keys.hash_of(key)]
     gateway_table = settings.gateway.model_copy(update={"admin_key_hashes": hashes})

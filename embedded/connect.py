@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from embedded import temporal_server
 
@@ -20,15 +20,16 @@ def is_external() -> bool:
 
 async def connect(state_dir: Path) -> Client:
     """A connected client. Raises NoTemporal."""
-    options = ClientConfig.load_client_connect_config()
-    if not is_external():
+    if is_external():
+        options = ClientConfig.load_client_connect_config()
+    else:  # no profile of another server has a say in how ours is reached
         running = temporal_server.read(state_dir)
         if running is None:
             raise NoTemporal(
                 f"no Temporal server runs on {state_dir}: start `penstock dev`, "
                 "or set TEMPORAL_ADDRESS"
             )
-        options["target_host"] = running.address
+        options = ClientConnectConfig(target_host=running.address)
     address = options.get("target_host", "localhost:7233")
     try:
         return await Client.connect(**options)

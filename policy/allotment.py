@@ -30,10 +30,16 @@ class Account:
     # As reported, then moved on by what our own allotments let it do (see `_foresee`).
     likely_in_use: int = 0
     waiting: list[Waiting] = field(default_factory=list[Waiting])
+    held_up: int = 0
     running_since: list[float] = field(default_factory=list[float])
     durations: list[float] = field(default_factory=list[float])
     samples: int = 0
     settled: bool = True  # False until it has reported in the Fleet's present epoch
+
+    @property
+    def backlog(self) -> int:
+        """All its waiters, those included that cannot take a permit yet."""
+        return self.held_up + sum(group.count for group in self.waiting)
 
     @property
     def reserved(self) -> int:
@@ -92,6 +98,7 @@ def receive(book: Book, report: Report) -> list[Allot]:
     account.number = report.number
     account.in_use = account.likely_in_use = report.in_use
     account.waiting = report.waiting
+    account.held_up = report.held_up
     account.running_since = report.running_since
     account.durations = report.durations
     account.samples = report.samples

@@ -12,6 +12,7 @@ from policy.priority import AGE_STEP_SECONDS, effective_level
 MODES = ("normal", "draining", "maintenance")
 AUDIT_KEPT = 50
 REPEAT_SECONDS = 60.0
+GATEWAYS_HEAR_SECONDS = 1.5
 
 
 @dataclass
@@ -142,7 +143,7 @@ def status(state: FleetState, now: float) -> dict[str, Any]:
         "limits": asdict(state.limits),
         "capacity": capacity(state),
         "running": sum(a.likely_in_use for a in accounts),
-        "waiting": sum(g.count for a in accounts for g in a.waiting),
+        "waiting": sum(a.backlog for a in accounts),
         "reserved": sum(a.reserved for a in accounts),
         "settled": state.book.settled,
         "cooling": dict(sorted(state.cooling.items())),
@@ -150,7 +151,7 @@ def status(state: FleetState, now: float) -> dict[str, Any]:
             {
                 "repo": a.repo,
                 "running": a.likely_in_use,
-                "waiting": sum(g.count for g in a.waiting),
+                "waiting": a.backlog,
                 "oldest_wait_seconds": round(
                     max((now - g.oldest for g in a.waiting), default=0.0), 1
                 ),
@@ -171,7 +172,7 @@ def drain_status(state: FleetState, now: float) -> dict[str, Any]:
             repo=a.repo,
             ages=[max(0.0, now - since) for since in a.running_since[: a.likely_in_use]]
             + [0.0] * max(0, a.likely_in_use - len(a.running_since)),
-            waiting=sum(g.count for g in a.waiting),
+            waiting=a.backlog,
             permits=max(1, min(a.allotment or 1, state.limits.repo_cap(a.repo))),
             durations=a.durations,
             samples=a.samples,
@@ -192,6 +193,9 @@ def drain_status(state: FleetState, now: float) -> dict[str, Any]:
                 "p90": part.p90,
             }
         )
+    # A Fleet that has just begun does not know yet what runs; and gateways hear of a mode a moment
+    # after it is set.
+    known = state.book.settled and not state.unmet and now - state.since >= GATEWAYS_HEAR_SECONDS
     running = sum(len(load.ages) for load in loads)
     waiting = sum(load.waiting for load in loads)
     return {
@@ -200,7 +204,7 @@ def drain_status(state: FleetState, now: float) -> dict[str, Any]:
         "reason": state.reason,
         "running": running,
         "waiting": waiting,
-        "drained": state.mode != "normal" and running == 0 and waiting == 0,
+        "drained": state.mode != "normal" and running == 0 and waiting == 0 and known,
         "eta_seconds": {"p50": whole.p50, "p90": whole.p90, "upper": whole.upper},
         "eta_at": round(now + whole.p50, 1),
         "method": whole.method,

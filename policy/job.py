@@ -109,7 +109,14 @@ def _serve(state: JobState, patience: Patience, now: float) -> Step:
         return Step(WAIT, f"its runner is busy with job {state.runner_took or 'unknown'}")
     if state.lease and state.not_before > now:
         return Step(RELEASE, f"{state.held_up}; it waits without its permit")
+    if state.lease and state.runner == "gone" and state.granted_at <= state.gone_at:
+        # Not kept for the next runner: in maintenance there must be none, and others may be ahead.
+        return Step(RELEASE, "its runner is gone and the job is queued still")
     if not state.lease:
+        if state.wasted and not state.waiting_since:
+            next_try = state.gone_at + patience.relaunch * 2 ** (state.wasted - 1)
+            if now < next_try:
+                return Step(WAIT, "its last runner served nobody; the next comes soon", next_try)
         ask_again = state.asked_at + patience.reacquire
         if not state.waiting_since or now >= ask_again:
             return Step(ACQUIRE, "it has no permit")
@@ -117,10 +124,6 @@ def _serve(state: JobState, patience: Patience, now: float) -> Step:
         if state.not_before > now:
             why = state.held_up
         return Step(WAIT, why, min(ask_again, state.queued_at + patience.queue))
-    if state.wasted:
-        next_try = state.gone_at + patience.relaunch * 2 ** (state.wasted - 1)
-        if now < next_try:
-            return Step(WAIT, "its last runner served nobody; the next comes soon", next_try)
     if not state.token_ready:
         return Step(TOKEN, "it needs a runner token")
     return Step(LAUNCH, "it has a permit and a token")
@@ -168,7 +171,8 @@ def granted(state: JobState, lease: str, now: float) -> str | None:
     ours, because the semaphore knows only the newer.
     """
     if lease <= state.last_lease:
-        return None
+        # Void; but a semaphore that says it again believes that we hold it, and must hear.
+        return lease if lease != state.lease else None
     state.last_lease = lease
     state.waiting_since = 0.0
     wanted = state.lease or (
@@ -255,11 +259,11 @@ def runner_gone(state: JobState, runner_name: str, patience: Patience, now: floa
 
 
 def retired(state: JobState, result: str, patience: Patience, now: float) -> None:
-    """The answer to RETIRE: `gone` (it was idle, or unknown, and is stopped), or `busy`."""
+    """The answer to RETIRE: `gone` (idle, or not known, and stopped), `busy`, or `unknown`."""
     state.retire_tried_at = now
     if result == "gone":
         runner_gone(state, state.runner_name, patience, now)
-    elif state.runner == "starting":
+    elif result == "busy" and state.runner == "starting":
         state.runner = "busy"
 
 
@@ -275,8 +279,10 @@ def looked_up(state: JobState, status: str, conclusion: str, now: float) -> None
         state.on_runner = ""
 
 
-def released(state: JobState) -> None:
-    """The semaphore has our permit back, or has taken us off its queue."""
+def released(state: JobState, lease: str) -> None:
+    """The semaphore has this lease back, or has taken us off its queue."""
+    if state.lease != lease:
+        return  # a newer one came meanwhile
     state.lease = ""
     state.waiting_since = 0.0
     state.granted_at = 0.0

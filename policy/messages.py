@@ -58,6 +58,7 @@ class Report:
     running_since: list[float] = field(default_factory=list[float])
     durations: list[float] = field(default_factory=list[float])  # quantiles, ascending
     samples: int = 0  # how many durations the quantiles stand for
+    held_up: int = 0  # waiters that cannot take a permit yet (their not_before)
     closing: bool = False  # the semaphore ends, idle; it keeps nothing
 
     @property

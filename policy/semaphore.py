@@ -13,6 +13,7 @@ from policy.messages import Acquire, Allot, Claim, Granted, Release, Report, Wai
 from policy.priority import PRIORITIES, effective_level
 
 DURATIONS_KEPT = 64
+UNANSWERED = "!unanswered/"  # names the lease of a job that could not say what it holds
 SUSPECT_SECONDS = 600.0
 OLDEST_DRIFT_SECONDS = 30.0
 SECOND_LOOK_SECONDS = 10.0
@@ -50,6 +51,7 @@ class SemaphoreState:
     believed_waiting: int = 0
     believed_head: str = ""
     believed_oldest: float = 0.0
+    believed_held_up: int = 0
     ack_due: bool = False
 
     @property
@@ -92,7 +94,9 @@ def adopt(state: SemaphoreState, claims: list[Claim], now: float) -> None:
 def acquire(state: SemaphoreState, request: Acquire) -> Grant | None:
     """Queue a job. A job that already holds a lease is told its lease again."""
     held = state.holders.get(request.job)
-    if held:
+    if held and held.id.startswith(UNANSWERED):
+        del state.holders[request.job]  # it answers after all, and holds nothing
+    elif held:
         return Grant(request.job, Granted(held.id))
     state.waiters[request.job] = request
     return None
@@ -103,7 +107,7 @@ def release(state: SemaphoreState, message: Release, now: float) -> bool:
     if not message.lease:
         return state.waiters.pop(message.job, None) is not None
     held = state.holders.get(message.job)
-    if held is None or held.id != message.lease:
+    if held is None or (held.id != message.lease and not held.id.startswith(UNANSWERED)):
         return False
     del state.holders[message.job]
     if message.held_seconds > 0:
@@ -164,15 +168,15 @@ def grants(state: SemaphoreState, now: float, most: int = 500) -> list[Grant]:
 
 
 def next_look_at(state: SemaphoreState) -> float | None:
-    """When the oldest holder becomes suspect: older than max(2 × p99, 10 min)."""
+    """When the oldest holder becomes suspect. A look is cheap and touches closed jobs only."""
     oldest = min((lease.granted_at for lease in state.holders.values()), default=None)
-    return None if oldest is None else max(oldest + _suspect_age(state), state.looked_at)
+    return None if oldest is None else max(oldest + SUSPECT_SECONDS, state.looked_at)
 
 
 def suspects(state: SemaphoreState, now: float) -> list[str]:
     """Holders to look at now; the next look is due one suspect age later."""
-    age = _suspect_age(state)
-    found = [lease.job for lease in state.holders.values() if now >= lease.granted_at + age]
+    since = now - SUSPECT_SECONDS
+    found = [lease.job for lease in state.holders.values() if lease.granted_at <= since]
     state.looked_at = now + SUSPECT_SECONDS
     return found
 
@@ -189,10 +193,6 @@ def reap(state: SemaphoreState, closed: list[str], now: float) -> int:
     return len(confirmed)
 
 
-def _suspect_age(state: SemaphoreState) -> float:
-    return max(2 * max(state.durations, default=0.0), SUSPECT_SECONDS)
-
-
 def position(state: SemaphoreState, job: str, now: float) -> int:
     """A waiter's place in line, 1 first; 0 if it does not wait."""
     waiter = state.waiters.get(job)
@@ -200,6 +200,12 @@ def position(state: SemaphoreState, job: str, now: float) -> int:
         return 0
     mine = _rank(waiter, now)
     return 1 + sum(_rank(other, now) < mine for other in state.waiters.values())
+
+
+def in_order(state: SemaphoreState, most: int, now: float) -> list[str]:
+    """The first waiters in line."""
+    first = heapq.nsmallest(most, state.waiters.values(), key=lambda w: _rank(w, now))
+    return [waiter.job for waiter in first]
 
 
 def next_eligible_at(state: SemaphoreState, now: float) -> float | None:
@@ -234,6 +240,8 @@ def report_due(state: SemaphoreState, now: float) -> bool:
         return True
     groups = waiting_by_priority(state, now)
     count = sum(group.count for group in groups)
+    if (len(state.waiters) == count) != (state.believed_held_up == 0):
+        return True
     head = groups[0].priority if groups else ""
     if (count == 0) != (state.believed_waiting == 0) or (count and head != state.believed_head):
         return True
@@ -254,6 +262,7 @@ def report(state: SemaphoreState, now: float, *, closing: bool = False) -> Repor
     state.believed_waiting = sum(group.count for group in groups)
     state.believed_head = groups[0].priority if groups else ""
     state.believed_oldest = groups[0].oldest if groups else 0.0
+    state.believed_held_up = len(state.waiters) - state.believed_waiting
     state.ack_due = False
     told = Report(
         repo=state.repo,
@@ -267,6 +276,7 @@ def report(state: SemaphoreState, now: float, *, closing: bool = False) -> Repor
         running_since=sorted(lease.granted_at for lease in state.holders.values()),
         durations=quantiles(state.durations),
         samples=len(state.durations),
+        held_up=state.believed_held_up,
         closing=closing,
     )
     if closing:

@@ -1,10 +1,11 @@
 """Fleet: divides the capacity among the repositories, and holds the mode and the limits."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.maintenance import MaintenanceActivities
@@ -14,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from policy.limits import InvalidLimits, Limits, LimitsChange, merge
     from policy.messages import Allot, Report
     from workflows.alarm import Alarm
-    from workflows.options import HEARTBEAT, ONE_TRY, PATIENT
+    from workflows.options import HEARTBEAT, ONE_TRY, PATIENT, STOP_ALL
     from workflows.send import send
 
 ALLOTS_AT_ONCE = 500  # Temporal allows 2,000 pending signals
@@ -32,6 +33,7 @@ class Fleet:
         self._alarm = Alarm()
         self._dirty = True
         self._stop_runners = False
+        self._stopping: asyncio.Task[None] | None = None
         self._shown = ""
 
     @workflow.run
@@ -47,13 +49,14 @@ class Fleet:
             allots = state.unsaid + self._take_inbox()
             state.unsaid = []
             if state.unmet:
-                state.unmet = False
                 allots += await self._meet()
+                state.unmet = False
             allots += fleet.rebalance(state, self._now())
             await self._deliver(allots)
             if self._stop_runners:
-                await self._stop_all()
-            if workflow.info().is_continue_as_new_suggested() and not self._stop_runners:
+                self._stop_runners = False
+                self._stopping = asyncio.create_task(self._stop_all())
+            if workflow.info().is_continue_as_new_suggested() and not self._busy_stopping():
                 # From here on nothing is awaited: what comes later, the next run hears.
                 state.unsaid = self._take_inbox()
                 workflow.continue_as_new(state)
@@ -133,8 +136,11 @@ class Fleet:
             bool(self._inbox)
             or self._dirty
             or self._alarm.rang
-            or workflow.info().is_continue_as_new_suggested()
+            or (workflow.info().is_continue_as_new_suggested() and not self._busy_stopping())
         )
+
+    def _busy_stopping(self) -> bool:
+        return self._stopping is not None and not self._stopping.done()
 
     def _set_mode(self, mode: str, change: ModeChange | None) -> None:
         fleet.set_mode(self._state, mode, change or ModeChange(), self._now())
@@ -193,10 +199,13 @@ class Fleet:
             )
 
     async def _stop_all(self) -> None:
-        self._stop_runners = False
-        await workflow.execute_activity_method(
-            MaintenanceActivities.stop_runners,
-            start_to_close_timeout=ONE_TRY,
-            heartbeat_timeout=HEARTBEAT,
-            retry_policy=PATIENT,
-        )
+        """Beside the loop: whatever becomes of it, the fleet is governed on."""
+        with contextlib.suppress(ActivityError):
+            await workflow.execute_activity_method(
+                MaintenanceActivities.stop_runners,
+                start_to_close_timeout=STOP_ALL,
+                heartbeat_timeout=HEARTBEAT,
+                schedule_to_close_timeout=STOP_ALL,
+                retry_policy=PATIENT,
+            )
+        self._dirty = True  # a continue-as-new that waited for this can go

@@ -17,3 +17,4 @@ HEARTBEAT = timedelta(seconds=10)
 TOKEN_AND_LAUNCH = timedelta(minutes=10)
 # A look at holders that takes longer is given up; the next one comes ten minutes later.
 LONGEST_LOOK = timedelta(minutes=5)
+STOP_ALL = timedelta(minutes=5)

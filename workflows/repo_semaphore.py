@@ -75,10 +75,6 @@ class RepoSemaphore:
     @workflow.query
     def state(self) -> dict[str, Any]:
         """Holders, waiters in order, allotment."""
-        now = self._now()
-        waiters = sorted(
-            self._state.waiters, key=lambda job: rules.position(self._state, job, now)
-        )
         return {
             "repo": self._state.repo,
             "epoch": self._state.epoch,
@@ -86,8 +82,8 @@ class RepoSemaphore:
             "allotment": self._state.allotment,
             "in_use": self._state.in_use,
             "holders": [asdict(lease) for lease in self._state.holders.values()],
-            "waiting": len(waiters),
-            "waiters": waiters[:1000],
+            "waiting": len(self._state.waiters),
+            "waiters": rules.in_order(self._state, 1000, self._now()),
             "samples": len(self._state.durations),
         }
 

@@ -121,8 +121,9 @@ class RunnerJob:
                 case rules.ACQUIRE:
                     await self._acquire()
                 case rules.RELEASE:
-                    await self._release(self._state.lease)
-                    rules.released(self._state)
+                    lease = self._state.lease
+                    await self._release(lease)
+                    rules.released(self._state, lease)
                 case rules.TOKEN:
                     await self._token()
                 case rules.LAUNCH:
@@ -217,9 +218,11 @@ class RunnerJob:
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
-                if task.done():
+                if task.cancelled():
                     raise
                 self._state.stop_asked = True
+                if task.done():
+                    return task.result()
 
     async def _acquire(self) -> None:
         state = self._state
@@ -319,7 +322,7 @@ class RunnerJob:
 
     async def _retire(self) -> None:
         state = self._state
-        result = "busy"
+        result = "unknown"
         try:
             answer = await self._finish(
                 workflow.execute_activity_method(
@@ -333,7 +336,7 @@ class RunnerJob:
             )
             result = answer.result
         except ActivityError as error:
-            # GitHub refused even to say: then it is left alone, as a busy one is.
+            # GitHub does not say: it is left alone, and asked about again later.
             state.reasons = [*state.reasons, str(error.cause)][-5:]
         rules.retired(state, result, self._job.patience, workflow.now().timestamp())
 

@@ -105,7 +105,7 @@ class World:
         """GitHub throttles: the lease goes back, and it queues again for later."""
         jobs.hold_up(job.state, "throttled", until)
         self.tell(job.repo, Release(job.id, job.state.lease))
-        jobs.released(job.state)
+        jobs.released(job.state, job.state.lease)
         self.ask(job)
 
     def tell(self, repo: str, message: Acquire | Release) -> None:

@@ -102,6 +102,12 @@ def test_drain_status_names_what_blocks() -> None:
     allotment.receive(made.book, Report("acme/a", "e1", 2, "f1", 1, 2))
     assert not fleet.drain_status(made, NOW)["drained"]
     fleet.set_mode(made, "draining", ModeChange(), NOW)
-    answer = fleet.drain_status(made, NOW)
+    assert not fleet.drain_status(made, NOW)["drained"], "gateways have not heard of it yet"
+    answer = fleet.drain_status(made, NOW + 2)
     assert answer["drained"]
+    allotment.receive(made.book, Report("acme/a", "e1", 3, "f1", 1, 2, held_up=1))
+    answer = fleet.drain_status(made, NOW + 2)
+    assert (answer["waiting"], answer["drained"]) == (1, False), "it waits for a token"
+    allotment.receive(made.book, Report("acme/a", "e1", 4, "f1", 1, 2))
+    answer = fleet.drain_status(made, NOW + 2)
     assert answer["eta_seconds"]["upper"] == 0

@@ -95,7 +95,7 @@ class Life:
             rules.asked(state, now)
         elif step.do == rules.RELEASE:
             assert not self.alive, "a permit outlives its runner"
-            rules.released(state)
+            rules.released(state, state.lease)
         elif step.do == rules.TOKEN:
             if answer == "ready":
                 state.token_ready = True
@@ -266,7 +266,7 @@ def test_the_plain_story() -> None:
     assert rules.decide(state, patience, 60.0) == Step(rules.WAIT, "its runner ends", 360.0)
     rules.runner_gone(state, OURS, patience, 61.0)
     assert rules.decide(state, patience, 61.0).do == rules.RELEASE
-    rules.released(state)
+    rules.released(state, state.lease)
     assert rules.decide(state, patience, 61.0).outcome == "completed"
     assert state.runner_seconds == 60.0
     assert state.wasted == 0
@@ -276,14 +276,27 @@ def test_a_newer_grant_replaces_ours_and_an_older_one_is_void() -> None:
     """The semaphore knows only its newest lease; a lease nobody wants goes back."""
     state = JobState(queued_at=0.0)
     assert rules.granted(state, "e/2", 0.0) is None
-    assert rules.granted(state, "e/1", 0.0) is None
+    assert rules.granted(state, "e/2", 0.0) is None, "said twice"
+    assert rules.granted(state, "e/1", 0.0) == "e/1", "void: its semaphore must hear"
+    assert state.lease == "e/2"
+    rules.released(state, "e/1")
     assert state.lease == "e/2"
     assert rules.granted(state, "f/1", 0.0) is None
     assert state.lease == "f/1"
     rules.completed(state, "cancelled", "", 1.0)
-    rules.released(state)
+    rules.released(state, state.lease)
     assert rules.granted(state, "f/2", 2.0) == "f/2"
-    assert rules.granted(state, "f/2", 2.0) is None, "given back once"
+    assert rules.granted(state, "f/2", 2.0) == "f/2", "as often as it is said"
+
+
+def test_a_runner_that_nobody_can_ask_about_is_asked_about_again() -> None:
+    """GitHub did not answer the attempt to retire it: it counts neither as busy nor as gone."""
+    state, patience = launched(), Patience()
+    late = rules.decide(state, patience, 0.0).until
+    assert rules.decide(state, patience, late).do == rules.RETIRE
+    rules.retired(state, "unknown", patience, late)
+    assert state.runner == "starting"
+    assert rules.decide(state, patience, late).until == late + 600
 
 
 def test_a_throttled_job_waits_without_its_permit() -> None:
@@ -292,7 +305,7 @@ def test_a_throttled_job_waits_without_its_permit() -> None:
     rules.granted(state, "e/1", 0.0)
     rules.hold_up(state, "no runner token", 50.0)
     assert rules.decide(state, patience, 0.0).do == rules.RELEASE
-    rules.released(state)
+    rules.released(state, state.lease)
     assert rules.decide(state, patience, 0.0).do == rules.ACQUIRE
     rules.asked(state, 1.0)
     assert rules.decide(state, patience, 1.0).why == "no runner token"
@@ -308,13 +321,17 @@ def test_a_runner_nobody_used_is_retired_and_replaced_a_few_times() -> None:
         rules.retired(state, "gone", patience, late)
         if attempt == 3:
             break
+        assert rules.decide(state, patience, late).do == rules.RELEASE, "not kept for the next"
+        rules.released(state, state.lease)
         pause = rules.decide(state, patience, late)
         assert pause.until == late + 5 * attempt
         now = pause.until
+        assert rules.decide(state, patience, now).do == rules.ACQUIRE
+        rules.granted(state, f"z/{attempt}", now)
         state.token_ready = True
         assert rules.decide(state, patience, now).do == rules.LAUNCH
         rules.launching(state, f"penstock-7-{attempt + 1}", now)
-    rules.released(state)
+    rules.released(state, state.lease)
     assert state.failure == "3 runners took no job"
     assert rules.decide(state, patience, late).outcome == "failed"
 
@@ -353,7 +370,7 @@ def test_a_job_served_by_anothers_runner_sees_its_own_off() -> None:
     rules.completed(state, "success", FOREIGN, 20.0)
     assert rules.decide(state, patience, 20.0).do == rules.RETIRE
     rules.retired(state, "gone", patience, 21.0)
-    rules.released(state)
+    rules.released(state, state.lease)
     assert rules.decide(state, patience, 21.0).outcome == "completed"
 
 
@@ -375,7 +392,7 @@ def test_a_job_that_github_queued_again_is_served_again() -> None:
     rules.in_progress(state, OURS, 1.0)
     rules.runner_busy(state, OURS, "7")
     rules.runner_gone(state, OURS, patience, 2.0)
-    rules.released(state)
+    rules.released(state, state.lease)
     due = rules.decide(state, patience, 2.0)
     assert due.why == "its runner is gone; GitHub will report the end"
     assert rules.decide(state, patience, due.until).do == rules.LOOK_UP
@@ -405,7 +422,7 @@ def test_a_job_that_ends_in_the_queue_leaves_it(stop: bool, conclusion: str, out
     if conclusion:
         rules.completed(state, conclusion, "", 1.0)
     assert rules.decide(state, patience, 1.0).do == rules.RELEASE
-    rules.released(state)
+    rules.released(state, state.lease)
     assert rules.decide(state, patience, 1.0) == Step(rules.END, outcome, outcome=outcome)
 
 

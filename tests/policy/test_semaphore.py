@@ -296,14 +296,45 @@ def test_lost_holders_are_freed_at_the_second_look() -> None:
     assert granted(state, second) == ["next"]
 
 
-def test_a_repository_of_long_jobs_is_looked_at_late() -> None:
-    """Twice its longest known runner."""
+def test_a_holder_is_looked_at_after_ten_minutes_whatever_others_took() -> None:
+    """A look touches closed workflows only: long jobs have nothing to fear from it."""
     state = semaphore(1, "j1")
     rules.grants(state, NOW)
-    rules.release(state, Release("j1", state.holders["j1"].id, 1000.0), NOW)
+    rules.release(state, Release("j1", state.holders["j1"].id, 9000.0), NOW)
     rules.acquire(state, Acquire("j2"))
     rules.grants(state, NOW)
-    assert rules.next_look_at(state) == NOW + 2000.0
+    assert rules.next_look_at(state) == NOW + 600.0
+
+
+def test_a_job_that_could_not_answer_gets_no_permit_by_asking() -> None:
+    """It is counted as a holder until it speaks: then it queues, or gives back what it had."""
+    state = semaphore(2)
+    claims = [Claim(job, lease=f"{rules.UNANSWERED}{job}") for job in ("j1", "j2")]
+    rules.adopt(state, claims, NOW)
+    assert state.in_use == 2
+    assert rules.acquire(state, Acquire("j1", queued_at=NOW)) is None
+    assert (state.in_use, list(state.waiters)) == (1, ["j1"])
+    assert rules.release(state, Release("j2", "some/lease"), NOW)
+    assert state.in_use == 0
+    assert rules.UNANSWERED < "0", "every real lease is newer"
+
+
+def test_the_line_is_told_in_order() -> None:
+    """The first so many."""
+    state = semaphore(0, "j1", "j2", "j3")
+    assert rules.in_order(state, 2, NOW) == ["j1", "j2"]
+
+
+def test_waiters_that_cannot_go_yet_are_reported_as_held_up() -> None:
+    """A fleet with such is not drained."""
+    state = semaphore(1)
+    rules.report(state, NOW)
+    rules.acquire(state, Acquire("j1", queued_at=NOW, not_before=NOW + 60))
+    assert rules.report_due(state, NOW)
+    told = rules.report(state, NOW)
+    assert (told.held_up, told.waiting_count) == (1, 0)
+    assert not rules.report_due(state, NOW)
+    assert rules.report_due(state, NOW + 60)
 
 
 def test_a_look_that_found_it_alive_clears_the_suspicion() -> None:
