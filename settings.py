@@ -213,7 +213,9 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
     _file["path"] = path
     for name in os.environ:
         table = name.removeprefix("PENSTOCK_").partition("__")[0].lower()
-        if name.startswith("PENSTOCK_") and table not in (*Settings.model_fields, "config"):
+        # Only names with a table: Kubernetes makes PENSTOCK_PORT and the like for a service.
+        ours = name.startswith("PENSTOCK_") and "__" in name
+        if ours and table not in Settings.model_fields:
             raise InvalidSettings(f"{name}: there is no such key (environment)")
     try:
         return Settings(**overrides)

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.dead_letters import DeadLetters
+from api.events import OWNER, REPOSITORY
 from api.fleet_client import FleetClient, LimitsRefused
 from api.keys import guard
 from api.mode import ModeWatch
@@ -85,7 +86,8 @@ def router(client: Client, hashes: list[str], mode: ModeWatch, letters: DeadLett
     async def get_jobs(limit: int = 100, repo: str = "") -> dict[str, Any]:
         if not 1 <= limit <= 1000:
             raise Problem(422, "limit must be from 1 to 1000")
-        if "'" in repo:
+        owner, _, name = repo.partition("/")
+        if repo and not (OWNER.fullmatch(owner) and REPOSITORY.fullmatch(name)):
             raise Problem(422, "repo must be owner/repo")
         query = f"WorkflowType='{names.RUNNER_JOB}' AND ExecutionStatus='Running'"
         if repo:
@@ -124,3 +126,8 @@ async def on_fleet_error(_request: Request, error: Exception) -> Any:
     if isinstance(error, LimitsRefused):
         return response(Problem(422, str(error)))
     return response(Problem(503, str(error), retry_after=5))
+
+
+async def on_temporal_error(_request: Request, _error: Exception) -> Any:
+    """For FastAPI: Temporal did not answer a question of the admin interface."""
+    return response(Problem(503, "the workflow service does not answer", retry_after=5))

@@ -5,6 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.dead_letters import DeadLetters
 from api import admin, webhooks
@@ -79,4 +80,5 @@ def create_app(
         app.add_exception_handler(kind, on_problem)
     for kind in (FleetUnavailable, LimitsRefused):
         app.add_exception_handler(kind, admin.on_fleet_error)
+    app.add_exception_handler(RPCError, admin.on_temporal_error)
     return app

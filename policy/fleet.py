@@ -122,6 +122,8 @@ def rebalance(state: FleetState, now: float) -> list[Allot]:
 def next_wake(state: FleetState, now: float) -> float | None:
     """When time alone will change the answer of `rebalance`; None if it will not."""
     times = list(state.cooling.values())
+    if state.mode != "normal" and now < state.since + GATEWAYS_HEAR_SECONDS:
+        times.append(state.since + GATEWAYS_HEAR_SECONDS)  # a query sees no later time than we do
     times += [asked + REPEAT_SECONDS for asked in state.owed.values()]
     # A waiter that moves up a level may be ahead of others then.
     times += [

@@ -103,6 +103,8 @@ def test_drain_status_names_what_blocks() -> None:
     assert not fleet.drain_status(made, NOW)["drained"]
     fleet.set_mode(made, "draining", ModeChange(), NOW)
     assert not fleet.drain_status(made, NOW)["drained"], "gateways have not heard of it yet"
+    assert fleet.next_wake(made, NOW) == NOW + 1.5
+    assert fleet.next_wake(made, NOW + 1.5) is None
     answer = fleet.drain_status(made, NOW + 2)
     assert answer["drained"]
     allotment.receive(made.book, Report("acme/a", "e1", 3, "f1", 1, 2, held_up=1))
