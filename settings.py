@@ -59,6 +59,7 @@ class LimitsTable(_Table):
     default: int = 2
     repos: dict[str, int] = Field(default_factory=dict[str, int])
     orgs: dict[str, int] = Field(default_factory=dict[str, int])
+    weights: dict[str, float] = Field(default_factory=dict[str, float])
 
     @model_validator(mode="after")
     def _check(self) -> "LimitsTable":
@@ -77,6 +78,7 @@ class LimitsTable(_Table):
             self.default,
             {repo.lower(): n for repo, n in self.repos.items()},
             {org.lower(): n for org, n in self.orgs.items()},
+            {repo.lower(): weight for repo, weight in self.weights.items()},
         )
 
 

@@ -155,7 +155,6 @@ async def start_fleet(client: Client, limits: Limits) -> None:
             state = await handle.query(
                 "carried", result_type=FleetState, rpc_timeout=CARRIED_TIMEOUT
             )
-            state.book, state.unsaid, state.owed = FleetState().book, [], {}
     except RPCError as error:
         # Not found: the first start. Anything else: a closed run that no query can reach any
         # more must not keep a new Fleet from starting.

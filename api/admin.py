@@ -44,6 +44,7 @@ class LimitsBody(BaseModel):
     default: int | None = None
     repos: dict[str, int | None] = Field(default_factory=dict[str, int | None])
     orgs: dict[str, int | None] = Field(default_factory=dict[str, int | None])
+    weights: dict[str, float | None] = Field(default_factory=dict[str, float | None])
     reason: str = Field(default="", max_length=500)
 
 

@@ -1,16 +1,17 @@
 """The workflow `fleet` seen from outside: its queries, signals and update, with clear errors."""
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from policy import names
-from policy.fleet import ModeChange
+from policy.fleet import ModeChange, Rebuild
 from policy.limits import Limits, LimitsChange
 
+T = TypeVar("T")
 PATIENCE_SECONDS = 8.0
 SIGNALS = {"normal": "resume", "draining": "drain", "maintenance": "maintenance"}
 
@@ -31,11 +32,11 @@ class FleetClient:
 
     async def status(self) -> dict[str, Any]:
         """The query `status`."""
-        return await self._query("status")
+        return await self._query("status", dict[str, Any])
 
     async def drain_status(self) -> dict[str, Any]:
         """The query `drain_status`."""
-        return await self._query("drain_status")
+        return await self._query("drain_status", dict[str, Any])
 
     async def set_mode(self, mode: str, change: ModeChange) -> None:
         """The signal drain, resume or maintenance."""
@@ -44,6 +45,18 @@ class FleetClient:
                 await self._fleet.signal(SIGNALS[mode], change)
         except (RPCError, TimeoutError) as error:
             raise _unavailable(error) from None
+
+    async def rebuild(self, wish: Rebuild) -> None:
+        """The signal rebuild: the Fleet asks every semaphore anew."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._fleet.signal("rebuild", wish)
+        except (RPCError, TimeoutError) as error:
+            raise _unavailable(error) from None
+
+    async def audit(self) -> list[dict[str, Any]]:
+        """The query `audit`: changes that operators made, the oldest first."""
+        return await self._query("audit", list[dict[str, Any]])
 
     async def set_limits(self, change: LimitsChange) -> Limits:
         """The update `set_limits`."""
@@ -60,10 +73,10 @@ class FleetClient:
         except (RPCError, TimeoutError) as error:
             raise _unavailable(error) from None
 
-    async def _query(self, name: str) -> dict[str, Any]:
+    async def _query(self, name: str, kind: type[T]) -> T:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._fleet.query(name, result_type=dict[str, Any])
+                return await self._fleet.query(name, result_type=kind)
         except (RPCError, TimeoutError, WorkflowQueryFailedError) as error:
             raise _unavailable(error) from None
 

@@ -3,8 +3,9 @@
 1. The sum stays within the capacity; each repository within its limit and its share of the fleet;
    each organization within its limit; permits in use are kept as long as all that allows.
 2. Work-conserving: no permit stays free while a waiter could have it under law 1.
-3. The higher effective priority first; within one level max–min fair over permits, then the
-   oldest waiter, then the name.
+3. The higher effective priority first; within one level max–min fair over permits divided by
+   weight, then the repository with the least recent use (divided by weight), then the oldest
+   waiter, then the name.
 4. A repository or organization at its own limit never holds up another.
 5. Ageing bounds every wait (policy/priority.py).
 6. Deterministic: the same input gives the same answer.
@@ -14,6 +15,7 @@ permits in use, so that those that come back are not given out again.
 """
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from policy.limits import Limits, org_of
@@ -23,11 +25,12 @@ from policy.priority import effective_level
 
 @dataclass
 class Demand:
-    """One repository's permits in use and its waiters."""
+    """One repository's permits in use, its waiters, and its recent use (permit-seconds)."""
 
     repo: str
     in_use: int = 0
     waiting: list[Waiting] = field(default_factory=list[Waiting])
+    used: float = 0.0  # decayed: policy/usage.py
 
 
 @dataclass
@@ -48,6 +51,9 @@ class Allocation:
     order: list[str]
 
 
+Claim = tuple[float, float, str]  # recent use divided by weight, oldest waiter, repository
+
+
 def allocate(snapshot: Snapshot, now: float) -> dict[str, int]:
     """The allotment of each repository named in the snapshot."""
     return allocation(snapshot, now).allotments
@@ -55,56 +61,80 @@ def allocate(snapshot: Snapshot, now: float) -> dict[str, int]:
 
 def allocation(snapshot: Snapshot, now: float) -> Allocation:
     """As `allocate`, with the order in which free permits were given to waiters."""
-    kept = _keep(snapshot, now)
-    free = snapshot.capacity - sum(max(kept[d.repo], d.in_use) for d in snapshot.demands)
-    free_in_org: dict[str, int] = {}
+    caps = snapshot.limits.repo_caps([demand.repo for demand in snapshot.demands])
+    kept = _keep(snapshot, caps, now)
+    free = snapshot.capacity
+    room: dict[str, int] = {}  # what each organization may have beyond what it has
     for demand in snapshot.demands:
+        held = max(kept[demand.repo], demand.in_use)
+        free -= held
         org = org_of(demand.repo)
-        room = free_in_org.setdefault(org, org_cap(snapshot, org, now))
-        free_in_org[org] = room - max(kept[demand.repo], demand.in_use)
-
-    # One permit a turn to the first in line: max–min fairness in O(permits × log repositories).
-    queue: list[tuple[int, int, float, str]] = []
-    queues: dict[str, list[tuple[int, float]]] = {}
-    for demand in snapshot.demands:
-        if kept[demand.repo] < demand.in_use:
-            continue  # over its limit already
-        line = heads(demand.waiting, now)
-        if line:
-            queues[demand.repo] = line
-            first, oldest = line[-1]
-            queue.append((first, kept[demand.repo], oldest, demand.repo))
-    heapq.heapify(queue)
+        if org not in room:
+            room[org] = org_cap(snapshot, org, now)
+        room[org] -= held
     order: list[str] = []
-    while free > 0 and queue:
-        _, n, _, repo = heapq.heappop(queue)
-        org = org_of(repo)
-        if n >= snapshot.limits.repo_cap(repo) or free_in_org[org] <= 0:
-            continue  # it leaves the line; nobody behind it waits for it
-        kept[repo] = n + 1
-        free -= 1
-        free_in_org[org] -= 1
-        order.append(repo)
-        line = queues[repo]
-        line.pop()
-        if line:
-            heapq.heappush(queue, (line[-1][0], n + 1, line[-1][1], repo))
+    if free > 0:
+        for claims in _in_turns(snapshot, caps, kept, min(free, snapshot.capacity), now):
+            for _, _, repo in claims:
+                org = org_of(repo)
+                if room[org] > 0:  # else it leaves the line; nobody behind it waits for it
+                    room[org] -= 1
+                    kept[repo] += 1
+                    free -= 1
+                    order.append(repo)
+                    if not free:
+                        return Allocation(kept, order)
     return Allocation(kept, order)
 
 
-def heads(waiting: list[Waiting], now: float) -> list[tuple[int, float]]:
-    """One entry a waiter, (effective level, oldest of its group), the first to serve last.
+def _in_turns(
+    snapshot: Snapshot, caps: dict[str, int], kept: dict[str, int], most: int, now: float
+) -> Iterator[list[Claim]]:
+    """Claims of one permit each, in the order of law 3, all of one level and share at a time.
+
+    A repository's own claims stand in this order already (its levels do not fall, its share
+    rises), so that sorting all claims gives what serving the first in line one by one would.
+    """
+    weights = snapshot.limits.weights
+    turns: dict[tuple[int, float], list[Claim]] = {}
+    for demand in snapshot.demands:
+        if not demand.waiting:
+            continue
+        repo = demand.repo
+        n = kept[repo]
+        wanted = min(caps[repo] - n, most)
+        if wanted <= 0 or n < demand.in_use:
+            continue  # at its limit, or over it
+        weight = weights.get(repo, 1.0) if weights else 1.0
+        used = demand.used / weight
+        for level, oldest, count in groups(demand.waiting, now):
+            for _ in range(min(count, wanted)):
+                claim = (used, oldest, repo)
+                turn = (level, n / weight)
+                if turn in turns:
+                    turns[turn].append(claim)
+                else:
+                    turns[turn] = [claim]
+                n += 1
+            wanted -= count
+            if wanted <= 0:
+                break
+    for turn in sorted(turns):
+        claims = turns[turn]
+        claims.sort()
+        yield claims
+
+
+def groups(waiting: list[Waiting], now: float) -> list[tuple[int, float, int]]:
+    """The waiters as (effective level, oldest of its group, how many), the first to serve first.
 
     Only the oldest arrival of each group is known; its fellows count as old as it is, which can
     age them too early by less than one step and never too late.
     """
-    entries = [
-        (effective_level(group.priority, group.oldest, now), group.oldest)
-        for group in waiting
-        for _ in range(min(group.count, 10_000))
-    ]
-    entries.sort(reverse=True)
-    return entries
+    if len(waiting) == 1:
+        (only,) = waiting
+        return [(effective_level(only.priority, only.oldest, now), only.oldest, only.count)]
+    return sorted((effective_level(g.priority, g.oldest, now), g.oldest, g.count) for g in waiting)
 
 
 def org_cap(snapshot: Snapshot, org: str, now: float) -> int:
@@ -114,26 +144,40 @@ def org_cap(snapshot: Snapshot, org: str, now: float) -> int:
     return snapshot.limits.org_cap(org)
 
 
-def _keep(snapshot: Snapshot, now: float) -> dict[str, int]:
+def _keep(snapshot: Snapshot, caps: dict[str, int], now: float) -> dict[str, int]:
     """Permits in use, cut down by what is over a limit: the largest give first (max–min)."""
     kept: dict[str, int] = {}
-    by_org: dict[str, list[str]] = {}
+    in_org: dict[str, int] = {}
+    total = 0
     for demand in snapshot.demands:
-        kept[demand.repo] = min(demand.in_use, snapshot.limits.repo_cap(demand.repo))
-        by_org.setdefault(org_of(demand.repo), []).append(demand.repo)
-    for org, repos in by_org.items():
-        _cut(kept, repos, org_cap(snapshot, org, now))
-    _cut(kept, list(kept), snapshot.capacity)
+        repo = demand.repo
+        n = min(demand.in_use, caps[repo])
+        kept[repo] = n
+        if n:
+            total += n
+            org = org_of(repo)
+            in_org[org] = in_org.get(org, 0) + n
+    excess = {org: n - org_cap(snapshot, org, now) for org, n in in_org.items()}
+    repos: dict[str, list[str]] = {org: [] for org, over in excess.items() if over > 0}
+    if repos:
+        for repo in kept:
+            if (org := org_of(repo)) in repos:
+                repos[org].append(repo)
+    for org, members in repos.items():
+        _cut(snapshot, kept, members, excess[org])
+        total -= excess[org]
+    _cut(snapshot, kept, list(kept), total - snapshot.capacity)
     return kept
 
 
-def _cut(kept: dict[str, int], repos: list[str], most: int) -> None:
-    over = sum(kept[repo] for repo in repos) - most
+def _cut(snapshot: Snapshot, kept: dict[str, int], repos: list[str], over: int) -> None:
+    """Take so many permits off: one a turn from the largest share (permits divided by weight)."""
     if over <= 0:
         return
-    heap = [(-kept[repo], repo) for repo in repos]
+    weights = snapshot.limits.weights
+    heap = [(-kept[repo] / weights.get(repo, 1.0), repo) for repo in repos if kept[repo]]
     heapq.heapify(heap)
     for _ in range(over):
-        negative, repo = heap[0]
+        _, repo = heap[0]
         kept[repo] -= 1
-        heapq.heapreplace(heap, (negative + 1, repo))
+        heapq.heapreplace(heap, (-kept[repo] / weights.get(repo, 1.0), repo))

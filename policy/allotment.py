@@ -13,6 +13,7 @@ from policy.allocation import Allocation, Demand, Snapshot, allocation, org_cap
 from policy.handover import hand_over
 from policy.limits import Limits, org_of
 from policy.messages import Allot, Report, Waiting
+from policy.usage import Usage, hold, used
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Account:
     running_since: list[float] = field(default_factory=list[float])
     durations: list[float] = field(default_factory=list[float])
     samples: int = 0
+    usage: Usage = field(default_factory=Usage)
     settled: bool = True  # False until it has reported in the Fleet's present epoch
 
     @property
@@ -150,12 +152,9 @@ def rebalance(
     book: Book, limits: Limits, capacity: int, now: float, cooling: dict[str, float]
 ) -> list[Allot]:
     """The allotments to send now: first what must come down, then what can go up."""
-    snapshot = Snapshot(
-        limits,
-        capacity,
-        [Demand(a.repo, a.likely_in_use, a.waiting) for a in book.accounts.values()],
-        cooling,
-    )
+    for account in book.accounts.values():
+        hold(account.usage, account.likely_in_use, now)
+    snapshot = snapshot_of(book, limits, capacity, now, cooling)
     goal = allocation(snapshot, now)
     targets = dict(goal.allotments)
     for repo, n in hand_over(snapshot, goal, now).items():
@@ -163,7 +162,21 @@ def rebalance(
     sent = _take_back(book, snapshot, targets, now)
     if book.settled:
         sent += _raise(book, snapshot, goal, now)
+    for allot in sent:
+        account = book.accounts[allot.repo]
+        hold(account.usage, account.likely_in_use, now)
     return sent
+
+
+def snapshot_of(
+    book: Book, limits: Limits, capacity: int, now: float, cooling: dict[str, float]
+) -> Snapshot:
+    """What `allocate` is asked: the demand as the Fleet pictures it now."""
+    demands = [
+        Demand(a.repo, a.likely_in_use, a.waiting, used(a.usage, now))
+        for a in book.accounts.values()
+    ]
+    return Snapshot(limits, capacity, demands, cooling)
 
 
 @dataclass

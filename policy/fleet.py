@@ -1,16 +1,18 @@
 """The Fleet's state and what it answers: modes, limits, capacity, status, time to drain."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from policy import allotment, drain
 from policy.allotment import Book
-from policy.limits import Limits, org_of
+from policy.carry import Row, pack, unpack
+from policy.limits import Limits, difference, org_of
 from policy.messages import Allot
 from policy.priority import AGE_STEP_SECONDS, effective_level
 
 MODES = ("normal", "draining", "maintenance")
 AUDIT_KEPT = 50
+AUDIT_TEXT = 500  # characters: what a history carries over for ever stays small
 REPEAT_SECONDS = 60.0
 GATEWAYS_HEAR_SECONDS = 1.5
 
@@ -22,6 +24,22 @@ class ModeChange:
     reason: str = ""
     deadline_seconds: float = 0.0
     stop_running: bool = False
+    actor: str = ""
+
+
+@dataclass
+class CapacityChange:
+    """Back-pressure: no more than so many permits out for now; None lifts it."""
+
+    effective: int | None = None
+    cause: str = ""
+
+
+@dataclass
+class Rebuild:
+    """An operator's wish that the Fleet forget its book and ask every semaphore anew."""
+
+    reason: str = ""
     actor: str = ""
 
 
@@ -41,16 +59,50 @@ class FleetState:
 
     limits: Limits = field(default_factory=Limits)
     configured: Limits | None = None  # what the configuration file last asked for
+    effective: int | None = None  # back-pressure: fewer permits than max_runners, for now
+    effective_cause: str = ""
     mode: str = "normal"
     since: float = 0.0
     reason: str = ""
     deadline_at: float = 0.0
     book: Book = field(default_factory=Book)
+    packed: list[Row] = field(default_factory=list[Row])  # the book's accounts between two runs
     cooling: dict[str, float] = field(default_factory=dict[str, float])  # org → until
     owed: dict[str, float] = field(default_factory=dict[str, float])  # repo → asked at
     unmet: bool = False  # semaphores may run that the book does not know: list them
     unsaid: list[Allot] = field(default_factory=list[Allot])  # for the next run to send
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
+
+
+def close(state: FleetState) -> FleetState:
+    """The state in the form in which the next run gets it; `reopen` undoes it."""
+    state.packed = pack(state.book)
+    state.book = Book(state.book.epoch)
+    return state
+
+
+def reopen(state: FleetState) -> None:
+    """Unpack what the last run packed."""
+    if state.packed:
+        state.book.accounts = unpack(state.packed)
+        state.packed = []
+
+
+def heritage(state: FleetState) -> FleetState:
+    """What a Fleet begun after this one's end takes over: all but what it must ask for anew."""
+    return replace(state, book=Book(), packed=[], unsaid=[], owed={}, unmet=False)
+
+
+def rebuild(state: FleetState, wish: Rebuild, epoch: str, now: float) -> list[Allot]:
+    """Forget what is known of the semaphores and ask each anew; nothing is raised before.
+
+    What is reserved stays reserved until its semaphore has answered, so that nothing is granted
+    twice. Those that the book never heard of are found by the list of running ones (`unmet`).
+    """
+    note(state, now, wish.actor, "rebuild", wish.reason)
+    state.unmet = True
+    state.owed = {}
+    return allotment.restart(state.book, epoch)
 
 
 def set_mode(state: FleetState, mode: str, change: ModeChange, now: float) -> bool:
@@ -79,8 +131,20 @@ def configure(state: FleetState, limits: Limits, now: float) -> bool:
 
 def set_limits(state: FleetState, limits: Limits, now: float, actor: str, reason: str) -> None:
     """Replace the limits (validated by the caller, policy/limits.py)."""
+    changed = difference(state.limits, limits)
     state.limits = limits
-    note(state, now, actor, f"limits {asdict(limits)}", reason)
+    note(state, now, actor, f"limits: {changed}", reason)
+
+
+def set_effective(state: FleetState, change: CapacityChange) -> bool:
+    """Take the back-pressure's word on the capacity; False if it is in force already.
+
+    Never under 1: a fleet that runs nothing learns nothing of whether it is well again.
+    """
+    effective = None if change.effective is None else max(1, change.effective)
+    changed = effective != state.effective
+    state.effective, state.effective_cause = effective, change.cause
+    return changed
 
 
 def cool_down(state: FleetState, org: str, until: float) -> None:
@@ -90,13 +154,16 @@ def cool_down(state: FleetState, org: str, until: float) -> None:
 
 def note(state: FleetState, now: float, actor: str, what: str, reason: str) -> None:
     """Enter a change into the bounded audit list."""
-    entry = AuditEntry(now, actor or "unknown", what, reason)
+    entry = AuditEntry(now, actor or "unknown", what[:AUDIT_TEXT], reason[:AUDIT_TEXT])
     state.audit = [*state.audit, entry][-AUDIT_KEPT:]
 
 
 def capacity(state: FleetState) -> int:
     """How many permits may be out now; in maintenance none are granted."""
-    return 0 if state.mode == "maintenance" else state.limits.max_runners
+    if state.mode == "maintenance":
+        return 0
+    most = state.limits.max_runners
+    return most if state.effective is None else min(most, state.effective)
 
 
 def rebalance(state: FleetState, now: float) -> list[Allot]:
@@ -144,6 +211,7 @@ def status(state: FleetState, now: float) -> dict[str, Any]:
         "reason": state.reason,
         "limits": asdict(state.limits),
         "capacity": capacity(state),
+        "effective_cause": state.effective_cause,
         "running": sum(a.likely_in_use for a in accounts),
         "waiting": sum(a.backlog for a in accounts),
         "reserved": sum(a.reserved for a in accounts),

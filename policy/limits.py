@@ -1,7 +1,10 @@
 """The limits that operators set, and what they mean for one repository or organization."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import TypeVar
 
+N = TypeVar("N", int, float)
+MAX_WEIGHT = 100.0
 MAX_RUNNERS_CEILING = 10_000  # GitHub's own ceiling of runners in one group (docs: Actions limits)
 
 
@@ -13,8 +16,9 @@ class InvalidLimits(ValueError):
 class Limits:
     """How many permits may be out at once: in the fleet, per organization, per repository.
 
-    `max_repo_share` is the part of `max_runners` that one repository may have at most.
-    Names of repositories (`owner/repo`) and owners are lower case.
+    `max_repo_share` is the part of `max_runners` that one repository may have at most. A weight
+    (1 by default) says how much of the fleet a repository gets beside others that wait: twice the
+    weight, twice the permits. Names of repositories (`owner/repo`) and owners are lower case.
     """
 
     max_runners: int = 6
@@ -22,11 +26,26 @@ class Limits:
     default: int = 2
     repos: dict[str, int] = field(default_factory=dict[str, int])
     orgs: dict[str, int] = field(default_factory=dict[str, int])
+    weights: dict[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def share_cap(self) -> int:
+        """The most permits any one repository may have by its share; never less than one."""
+        return max(1, int(self.max_repo_share * self.max_runners))
 
     def repo_cap(self, repo: str) -> int:
         """The most permits the repository may have: its own limit and its share of the fleet."""
-        share = max(1, int(self.max_repo_share * self.max_runners))
-        return min(self.repos.get(repo, self.default), share)
+        return min(self.repos.get(repo, self.default), self.share_cap)
+
+    def repo_caps(self, repos: list[str]) -> dict[str, int]:
+        """`repo_cap` of many at once."""
+        share = self.share_cap
+        common = min(self.default, share)
+        caps = dict.fromkeys(repos, common)
+        for repo, limit in self.repos.items():
+            if repo in caps:
+                caps[repo] = min(limit, share)
+        return caps
 
     def org_cap(self, org: str) -> int:
         """The most permits all repositories of the organization may have together."""
@@ -35,13 +54,14 @@ class Limits:
 
 @dataclass
 class LimitsChange:
-    """A change of some limits; what is None stays. A null in `repos` or `orgs` unsets a limit."""
+    """A change of some limits; what is None stays. A null in a table unsets that entry."""
 
     max_runners: int | None = None
     max_repo_share: float | None = None
     default: int | None = None
     repos: dict[str, int | None] = field(default_factory=dict[str, int | None])
     orgs: dict[str, int | None] = field(default_factory=dict[str, int | None])
+    weights: dict[str, float | None] = field(default_factory=dict[str, float | None])
     actor: str = ""
     reason: str = ""
 
@@ -54,14 +74,36 @@ def merge(limits: Limits, change: LimitsChange) -> Limits:
         limits.default if change.default is None else change.default,
         _merged(limits.repos, change.repos),
         _merged(limits.orgs, change.orgs),
+        _merged(limits.weights, change.weights),
     )
     validate(merged)
     return merged
 
 
-def _merged(old: dict[str, int], new: dict[str, int | None]) -> dict[str, int]:
-    both = {**old, **{key.lower(): value for key, value in new.items()}}
+def _merged(old: dict[str, N], new: dict[str, N | None]) -> dict[str, N]:
+    both: dict[str, N | None] = {**old, **{key.lower(): value for key, value in new.items()}}
     return {key: value for key, value in sorted(both.items()) if value is not None}
+
+
+def difference(old: Limits, new: Limits) -> str:
+    """What changed, in a few words: `max_runners 6 → 12, repos.acme/api 2 → unset`."""
+    before, after = _flat(old), _flat(new)
+    changed = [
+        f"{key} {before.get(key, 'unset')} → {after.get(key, 'unset')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    return ", ".join(changed) or "nothing"
+
+
+def _flat(limits: Limits) -> dict[str, int | float]:
+    flat: dict[str, int | float] = {}
+    for key, value in asdict(limits).items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{name}": n for name, n in value.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        else:
+            flat[key] = value
+    return flat
 
 
 def org_of(repo: str) -> str:
@@ -75,14 +117,21 @@ def validate(limits: Limits) -> None:
     _whole("default", limits.default, 0)
     _share(limits.max_repo_share)
     for repo, limit in limits.repos.items():
-        owner, slash, name = repo.partition("/")
-        if not (owner and slash and name) or "/" in name or repo != repo.lower():
-            raise InvalidLimits(f"repos: {repo!r} must be 'owner/repo' in lower case")
+        _repository("repos", repo)
         _whole(f"repos.{repo}", limit, 0)
+    for repo, weight in limits.weights.items():
+        _repository("weights", repo)
+        _weight(f"weights.{repo}", weight)
     for org, limit in limits.orgs.items():
         if not org or "/" in org or org != org.lower():
             raise InvalidLimits(f"orgs: {org!r} must be an owner's name in lower case")
         _whole(f"orgs.{org}", limit, 0)
+
+
+def _repository(table: str, repo: str) -> None:
+    owner, slash, name = repo.partition("/")
+    if not (owner and slash and name) or "/" in name or repo != repo.lower():
+        raise InvalidLimits(f"{table}: {repo!r} must be 'owner/repo' in lower case")
 
 
 def _whole(key: str, value: object, least: int) -> None:
@@ -93,6 +142,17 @@ def _whole(key: str, value: object, least: int) -> None:
     ):
         raise InvalidLimits(
             f"{key} must be a whole number from {least} to {MAX_RUNNERS_CEILING}, not {value!r}"
+        )
+
+
+def _weight(key: str, value: object) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 1 / MAX_WEIGHT <= value <= MAX_WEIGHT
+    ):
+        raise InvalidLimits(
+            f"{key} must be a number from {1 / MAX_WEIGHT:g} to {MAX_WEIGHT:g}, not {value!r}"
         )
 
 

@@ -92,5 +92,8 @@ class Claim:
 
 
 def epoch(started_at: float, run_id: str) -> str:
-    """A name for one life of a Fleet or a semaphore; later lives sort after earlier ones."""
-    return f"{int(started_at * 1_000_000):020d}.{run_id}"
+    """A name for one life of a Fleet or a semaphore; later lives sort after earlier ones.
+
+    Microseconds (16 digits until the year 2286), and a part of the run id for lives of one moment.
+    """
+    return f"{int(started_at * 1_000_000):016d}.{run_id[:8]}"

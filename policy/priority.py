@@ -3,11 +3,13 @@
 PRIORITIES = ("critical", "high", "normal", "low")
 DEFAULT_PRIORITY = "normal"
 AGE_STEP_SECONDS = 600.0
+_LEVELS = {name: rank for rank, name in enumerate(PRIORITIES)}
+_DEFAULT_LEVEL = _LEVELS[DEFAULT_PRIORITY]
 
 
 def level(priority: str) -> int:
     """The rank of a priority name, 0 first; an unknown name counts as normal."""
-    return PRIORITIES.index(priority if priority in PRIORITIES else DEFAULT_PRIORITY)
+    return _LEVELS.get(priority, _DEFAULT_LEVEL)
 
 
 def effective_level(priority: str, arrived_at: float, now: float) -> int:
@@ -16,5 +18,7 @@ def effective_level(priority: str, arrived_at: float, now: float) -> int:
     This bounds every wait: the lowest job is in the top level after three steps, and there the
     earlier arrival goes first.
     """
-    steps = int(max(0.0, now - arrived_at) // AGE_STEP_SECONDS)
-    return max(0, level(priority) - steps)
+    rank = _LEVELS.get(priority, _DEFAULT_LEVEL)
+    if rank and now > arrived_at:
+        return max(0, rank - int((now - arrived_at) // AGE_STEP_SECONDS))
+    return rank

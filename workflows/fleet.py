@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.maintenance import MaintenanceActivities
     from activities.workflows import Repos, WorkflowActivities
     from policy import allotment, fleet, messages, names
-    from policy.fleet import FleetState, ModeChange
+    from policy.fleet import AuditEntry, CapacityChange, FleetState, ModeChange, Rebuild
     from policy.limits import InvalidLimits, Limits, LimitsChange, merge
     from policy.messages import Allot, Report
     from workflows.alarm import Alarm
@@ -28,8 +28,10 @@ class Fleet:
     @workflow.init
     def __init__(self, state: FleetState) -> None:
         """`state` is fresh (mode and limits only) or carried over."""
+        fleet.reopen(state)
         self._state = state
         self._inbox: list[Report] = []
+        self._wishes: list[Rebuild] = []
         self._alarm = Alarm()
         self._dirty = True
         self._stop_runners = False
@@ -48,6 +50,8 @@ class Fleet:
             self._dirty = False
             allots = state.unsaid + self._take_inbox()
             state.unsaid = []
+            while self._wishes:
+                allots = fleet.rebuild(state, self._wishes.pop(0), self._epoch(), self._now())
             if state.unmet:
                 allots += await self._meet()
                 state.unmet = False
@@ -56,10 +60,10 @@ class Fleet:
             if self._stop_runners:
                 self._stop_runners = False
                 self._stopping = asyncio.create_task(self._stop_all())
-            if workflow.info().is_continue_as_new_suggested() and not self._busy_stopping():
+            if self._may_continue_as_new():
                 # From here on nothing is awaited: what comes later, the next run hears.
                 state.unsaid = self._take_inbox()
-                workflow.continue_as_new(state)
+                workflow.continue_as_new(fleet.close(state))
             self._alarm.set(fleet.next_wake(state, self._now()))
             await workflow.wait_condition(self._awake)
 
@@ -77,6 +81,17 @@ class Fleet:
     def cool_down(self, org: str, until: float) -> None:
         """GitHub paused this organization: grant it nothing before then."""
         fleet.cool_down(self._state, org, until)
+        self._dirty = True
+
+    @workflow.signal
+    def limit_capacity(self, change: CapacityChange) -> None:
+        """Back-pressure: no more permits than this for now."""
+        self._dirty |= fleet.set_effective(self._state, change)
+
+    @workflow.signal
+    def rebuild(self, wish: Rebuild | None = None) -> None:
+        """An operator distrusts the book: ask every semaphore anew."""
+        self._wishes.append(wish or Rebuild())
         self._dirty = True
 
     @workflow.signal
@@ -107,8 +122,13 @@ class Fleet:
 
     @workflow.query
     def carried(self) -> FleetState:
-        """The state as the next run would get it; a Fleet begun after this one's end asks."""
-        return self._state
+        """Mode, limits and the like; a Fleet begun after this one's end asks for them."""
+        return fleet.heritage(self._state)
+
+    @workflow.query
+    def audit(self) -> list[AuditEntry]:
+        """The changes that operators made, the oldest first; the last fifty are kept."""
+        return self._state.audit
 
     @workflow.update
     def set_limits(self, change: LimitsChange) -> Limits:
@@ -132,11 +152,13 @@ class Fleet:
         return messages.epoch(self._now(), workflow.info().run_id)
 
     def _awake(self) -> bool:
+        return bool(self._inbox) or self._dirty or self._alarm.rang or self._may_continue_as_new()
+
+    def _may_continue_as_new(self) -> bool:
         return (
-            bool(self._inbox)
-            or self._dirty
-            or self._alarm.rang
-            or (workflow.info().is_continue_as_new_suggested() and not self._busy_stopping())
+            workflow.info().is_continue_as_new_suggested()
+            and not self._busy_stopping()
+            and not self._wishes
         )
 
     def _busy_stopping(self) -> bool:

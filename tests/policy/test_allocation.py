@@ -24,6 +24,7 @@ def snapshots(draw: st.DrawFn, *, sane: bool = False) -> Snapshot:
         draw(st.integers(0, 3)),
         draw(st.dictionaries(st.sampled_from(REPOS), st.integers(0, 5), max_size=3)),
         draw(st.dictionaries(st.sampled_from(["acme", "beta"]), st.integers(0, 5))),
+        draw(st.dictionaries(st.sampled_from(REPOS), st.sampled_from([0.5, 2.0, 3.0]))),
     )
     snapshot = Snapshot(limits, limits.max_runners, [])
     if draw(st.booleans()):
@@ -36,7 +37,8 @@ def snapshots(draw: st.DrawFn, *, sane: bool = False) -> Snapshot:
             for name in draw(st.lists(st.sampled_from(PRIORITIES), unique=True, max_size=3))
         ]
         most = min((room(snapshot, repo), 4)) if sane else 4
-        snapshot.demands.append(Demand(repo, draw(st.integers(0, max(0, most))), groups))
+        used = draw(st.sampled_from([0.0, 5.0, 80.0]))
+        snapshot.demands.append(Demand(repo, draw(st.integers(0, max(0, most))), groups, used))
     return snapshot
 
 
@@ -59,6 +61,10 @@ def room(snapshot: Snapshot, repo: str) -> int:
 
 def naive(snapshot: Snapshot) -> dict[str, int]:
     """One permit at a time to the best waiter of all; everything counted anew each time."""
+
+    def weight(repo: str) -> float:
+        return snapshot.limits.weights.get(repo, 1.0)
+
     given_out = {d.repo: 0 for d in snapshot.demands}
     lines = {
         d.repo: sorted(
@@ -70,17 +76,24 @@ def naive(snapshot: Snapshot) -> dict[str, int]:
     }
     while True:
         now_used = [
-            Demand(d.repo, d.in_use + given_out[d.repo], d.waiting) for d in snapshot.demands
+            Demand(d.repo, d.in_use + given_out[d.repo], d.waiting, d.used)
+            for d in snapshot.demands
         ]
         seen = Snapshot(snapshot.limits, snapshot.capacity, now_used, snapshot.cooling)
         able = [
-            (lines[d.repo][0][0], d.in_use, lines[d.repo][0][1], d.repo)
+            (
+                lines[d.repo][0][0],
+                d.in_use / weight(d.repo),
+                d.used / weight(d.repo),
+                lines[d.repo][0][1],
+                d.repo,
+            )
             for d in now_used
             if lines[d.repo] and room(seen, d.repo) > 0
         ]
         if not able:
             return {d.repo: d.in_use for d in now_used}
-        winner = min(able)[3]
+        winner = min(able)[4]
         given_out[winner] += 1
         lines[winner].pop(0)
 
@@ -208,3 +221,61 @@ def test_lowered_limits_take_from_the_largest_first() -> None:
     assert allocate(snapshot, NOW) == {"acme/a": 2, "acme/b": 1, "beta/c": 2}
     snapshot.capacity = 3
     assert allocate(snapshot, NOW) == {"acme/a": 1, "acme/b": 1, "beta/c": 1}
+
+
+def test_the_larger_share_by_weight_is_cut_first() -> None:
+    """Two permits at weight two are no more than one at weight one."""
+    demands = [Demand("acme/a", 4), Demand("acme/b", 2)]
+    snapshot = Snapshot(Limits(8, 1.0, 8, weights={"acme/a": 2.0}), 3, demands)
+    assert allocate(snapshot, NOW) == {"acme/a": 2, "acme/b": 1}
+
+
+def test_twice_the_weight_twice_the_permits() -> None:
+    """Law 3: max–min fair over permits divided by weight."""
+    many = [Waiting("normal", 20, NOW - 1)]
+    demands = [Demand("acme/a", 0, many), Demand("acme/b", 0, many)]
+    snapshot = Snapshot(Limits(9, 1.0, 9, weights={"acme/b": 2.0}), 9, demands)
+    assert allocate(snapshot, NOW) == {"acme/a": 3, "acme/b": 6}
+
+
+def test_at_equal_shares_the_least_recent_use_goes_first() -> None:
+    """Law 3: before the oldest waiter; divided by weight like the permits themselves."""
+    demands = [
+        Demand("acme/a", 0, [Waiting("normal", 1, NOW - 500)], used=30.0),
+        Demand("acme/b", 0, [Waiting("normal", 1, NOW - 1)], used=20.0),
+    ]
+    snapshot = Snapshot(Limits(1, 1.0), 1, demands)
+    assert allocation(snapshot, NOW).order == ["acme/b"]
+    snapshot.limits.weights["acme/a"] = 2.0
+    assert allocation(snapshot, NOW).order == ["acme/a"]
+
+
+@given(snapshots(sane=True), st.sampled_from(REPOS))
+def test_within_a_level_no_share_is_raised_past_a_smaller_one(
+    snapshot: Snapshot, poorer: str
+) -> None:
+    """Law 3 as an inequality: no taker had a larger share than who got none."""
+    for demand in snapshot.demands:
+        demand.waiting = [Waiting("critical", 9, NOW)] if demand.waiting else []
+    answer = allocation(snapshot, NOW)
+    found = {d.repo: d for d in snapshot.demands}
+    if poorer not in found or not found[poorer].waiting:
+        return
+    n = answer.allotments
+    cap = snapshot.limits.repo_cap
+    for repo in set(answer.order) - {poorer}:
+        if org_of(repo) != org_of(poorer) or n[poorer] >= cap(poorer):
+            continue  # another limit may have stopped it
+        weight = snapshot.limits.weights
+        given_at = (n[repo] - 1) / weight.get(repo, 1.0)
+        assert given_at <= n[poorer] / weight.get(poorer, 1.0)
+
+
+def test_an_over_limit_repository_gets_nothing_and_blocks_nobody() -> None:
+    """Law 1 and 4 with a limit lowered under what is in use."""
+    demands = [
+        Demand("acme/a", 3, [Waiting("critical", 5, 0.0)]),
+        Demand("beta/c", 0, [Waiting("low", 1, NOW)]),
+    ]
+    snapshot = Snapshot(Limits(4, 1.0, 2), 4, demands)
+    assert allocate(snapshot, NOW) == {"acme/a": 2, "beta/c": 1}

@@ -1,7 +1,9 @@
 """The Fleet's modes, limits, pauses and answers."""
 
+import copy
+
 from policy import allotment, fleet
-from policy.fleet import FleetState, ModeChange
+from policy.fleet import CapacityChange, FleetState, ModeChange, Rebuild
 from policy.limits import Limits
 from policy.messages import Report, Waiting
 
@@ -113,3 +115,65 @@ def test_drain_status_names_what_blocks() -> None:
     allotment.receive(made.book, Report("acme/a", "e1", 4, "f1", 1, 2))
     answer = fleet.drain_status(made, NOW + 2)
     assert answer["eta_seconds"]["upper"] == 0
+
+
+def test_back_pressure_lowers_the_capacity_and_lifts_it_again() -> None:
+    """Never under one, never over the limit, and its cause is shown."""
+    made = state()
+    assert fleet.set_effective(made, CapacityChange(3, "launches fail"))
+    assert not fleet.set_effective(made, CapacityChange(3, "launches fail"))
+    assert fleet.capacity(made) == 3
+    assert fleet.status(made, NOW)["effective_cause"] == "launches fail"
+    fleet.set_effective(made, CapacityChange(0, "all fail"))
+    assert fleet.capacity(made) == 1
+    fleet.set_effective(made, CapacityChange(99))
+    assert fleet.capacity(made) == 6
+    assert fleet.set_effective(made, CapacityChange())
+    assert fleet.capacity(made) == 6
+
+
+def test_a_rebuild_reserves_everything_until_each_has_answered() -> None:
+    """And nothing is granted meanwhile; it is on record."""
+    made = state()
+    fleet.rebalance(made, NOW)
+    before = made.book.accounts["acme/a"].reserved
+    asked = fleet.rebuild(made, Rebuild("doubt", "ada"), "f2", NOW + 1)
+    assert [(a.repo, a.fleet_epoch, a.n) for a in asked] == [("acme/a", "f2", before)]
+    assert made.unmet
+    assert not made.book.settled
+    assert fleet.rebalance(made, NOW + 1) == []
+    assert (made.audit[-1].actor, made.audit[-1].what) == ("ada", "rebuild")
+
+
+def test_the_next_run_gets_the_same_book() -> None:
+    """Packed for continue-as-new, unpacked at its start."""
+    made = state()
+    fleet.rebalance(made, NOW)
+    accounts = copy.deepcopy(made.book.accounts)
+    closed = fleet.close(made)
+    assert (closed.book.accounts, len(closed.packed)) == ({}, 1)
+    fleet.reopen(closed)
+    assert (closed.book.accounts, closed.packed) == (accounts, [])
+    fleet.reopen(closed)
+    assert closed.book.accounts == accounts
+
+
+def test_a_fleet_begun_afresh_inherits_all_but_the_book() -> None:
+    """The mode, the limits, the pauses and the audit list outlive a termination."""
+    made = state()
+    fleet.set_mode(made, "draining", ModeChange("update"), NOW)
+    fleet.cool_down(made, "acme", NOW + 60)
+    given = fleet.heritage(made)
+    assert (given.mode, given.limits, given.cooling) == ("draining", made.limits, made.cooling)
+    assert (given.book.accounts, given.audit) == ({}, made.audit)
+
+
+def test_the_audit_list_says_what_changed_and_stays_small() -> None:
+    """However many limits are configured, an entry names the change alone."""
+    made = state()
+    many = Limits(6, repos={f"acme/r{i}": 1 for i in range(2000)})
+    fleet.set_limits(made, many, NOW, "ada", "x" * 1000)
+    fleet.set_limits(made, Limits(7, repos=many.repos), NOW, "ada", "more")
+    assert made.audit[-1].what == "limits: max_runners 6 → 7"
+    assert len(made.audit[-2].what) <= 500
+    assert len(made.audit[-2].reason) <= 500

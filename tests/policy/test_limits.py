@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from policy.limits import InvalidLimits, Limits, LimitsChange, merge, org_of, validate
+from policy.limits import (
+    InvalidLimits,
+    Limits,
+    LimitsChange,
+    difference,
+    merge,
+    org_of,
+    validate,
+)
 
 LIMITS = Limits(8, 0.5, 2, {"acme/a": 5, "acme/b": 0}, {"acme": 6, "beta": 99})
 
@@ -60,6 +68,12 @@ def test_a_change_changes_what_it_names() -> None:
         ({"orgs": {"": 1}}, "orgs"),
         ({"orgs": {"acme/a": 1}}, "acme/a"),
         ({"orgs": {"acme": True}}, "orgs.acme"),
+        ({"weights": {"acme": 1}}, "acme"),
+        ({"weights": {"acme/a": 0}}, "weights.acme/a"),
+        ({"weights": {"acme/a": 101}}, "weights.acme/a"),
+        ({"weights": {"acme/a": True}}, "weights.acme/a"),
+        ({"weights": {"acme/a": float("nan")}}, "weights.acme/a"),
+        ({"weights": {"acme/a": "2"}}, "weights.acme/a"),
     ],
 )
 def test_a_bad_value_is_refused_whole_and_named(change: dict[str, Any], key: str) -> None:
@@ -80,3 +94,28 @@ def test_names_are_lower_case(limits: Limits) -> None:
 def test_nothing_may_run_at_all() -> None:
     """Zero is a limit like any other."""
     validate(Limits(0, 0.5, 0, {"acme/a": 0}, {"acme": 0}))
+
+
+def test_many_caps_are_as_one() -> None:
+    """Repositories configured ahead of their first job included."""
+    repos = ["acme/a", "acme/b", "acme/c"]
+    assert LIMITS.repo_caps(repos) == {repo: LIMITS.repo_cap(repo) for repo in repos}
+    assert LIMITS.repo_caps([]) == {}
+
+
+def test_weights_are_set_and_unset() -> None:
+    """Like the limits of repositories."""
+    heavy = merge(LIMITS, LimitsChange(weights={"Acme/A": 2.5}))
+    assert heavy.weights == {"acme/a": 2.5}
+    assert merge(heavy, LimitsChange(weights={"acme/a": None})) == LIMITS
+
+
+def test_a_difference_names_what_changed() -> None:
+    """For the audit list: short however many limits there are."""
+    changed = merge(
+        LIMITS, LimitsChange(max_runners=12, repos={"acme/a": None, "x/y": 1}, weights={"x/y": 2})
+    )
+    assert difference(LIMITS, changed) == (
+        "max_runners 8 → 12, repos.acme/a 5 → unset, repos.x/y unset → 1, weights.x/y unset → 2"
+    )
+    assert difference(LIMITS, LIMITS) == "nothing"

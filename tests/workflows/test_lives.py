@@ -4,9 +4,12 @@ import asyncio
 
 import pytest
 
+from api.fleet_client import FleetClient, LimitsRefused
 from checker import Bounds, check
 from demo.evidence import gather
 from policy import names
+from policy.fleet import CapacityChange, Rebuild
+from policy.limits import LimitsChange
 from tests.support import count, replay, until
 
 # Times belong in the benchmark; and a terminated workflow stands still until somebody misses it.
@@ -131,3 +134,54 @@ async def test_lowered_limits_revoke_nothing_and_bind_at_once(penstock):
     answer = await stack.admin("PATCH", "limits", default=1)
     assert answer.json()["default"] == 1
     await all_laws(stack)
+
+
+async def test_an_operator_rebuilds_the_fleet_under_load(penstock):
+    """Everybody is asked anew; nothing is granted twice, nobody is forgotten, it is on record."""
+    stack = await penstock(limits={"max_runners": 4})
+    await burst(stack, 5)
+    await stack.site.wait("jobs_completed", count=3)
+    fleet = FleetClient(stack.client)
+    await fleet.rebuild(Rebuild("doubt", "ada"))
+    await fleet.rebuild(Rebuild("more doubt", "ada"))
+    await all_laws(stack)
+    assert (await stack.fleet())["settled"]
+    said = {(entry["what"], entry["reason"]) for entry in await fleet.audit()}
+    assert {("rebuild", "doubt"), ("rebuild", "more doubt")} <= said
+
+
+async def test_limits_of_repositories_never_seen_hold_from_their_first_job(penstock):
+    """Configured ahead, changed live while all permits are out; a bad change is refused whole."""
+    stack = await penstock(limits={"max_runners": 4, "max_repo_share": 1.0})
+    fleet = FleetClient(stack.client)
+    await fleet.set_limits(LimitsChange(repos={"acme/r0": 1}, actor="ada", reason="ahead"))
+    with pytest.raises(LimitsRefused, match=r"repos\.acme/r1"):
+        await fleet.set_limits(LimitsChange(max_runners=9, repos={"acme/r1": -1}))
+    await stack.site.jobs("acme/r0", count=4, seconds=0.2)
+    # Raised while its jobs wait: the next ones run beside each other.
+    await stack.site.wait("jobs_running", count=1)
+    await fleet.set_limits(LimitsChange(repos={"acme/r0": 3}, actor="ada"))
+    await all_laws(stack)
+    limits = (await stack.fleet())["limits"]
+    assert (limits["max_runners"], limits["repos"]) == (4, {"acme/r0": 3})
+    entries = [e for e in await fleet.audit() if e["actor"] == "ada"]
+    assert [(e["what"], e["reason"]) for e in entries] == [
+        ("limits: repos.acme/r0 unset → 1", "ahead"),
+        ("limits: repos.acme/r0 1 → 3", ""),
+    ]
+    assert all(e["at"] > 0 for e in entries)
+
+
+async def test_back_pressure_narrows_the_fleet_and_widens_it_again(penstock):
+    """Nothing is revoked; while it lasts no more than that many are out."""
+    stack = await penstock(limits={"max_runners": 4})
+    fleet = stack.client.get_workflow_handle(names.FLEET_ID)
+    await fleet.signal("limit_capacity", CapacityChange(1, "launches fail"))
+    await burst(stack, 2)
+    await stack.site.wait("jobs_completed", count=3)
+    status = await stack.fleet()
+    assert (status["capacity"], status["effective_cause"]) == (1, "launches fail")
+    assert status["reserved"] <= 1
+    await fleet.signal("limit_capacity", CapacityChange())
+    await all_laws(stack)
+    assert (await stack.fleet())["capacity"] == 4
