@@ -6,10 +6,8 @@ or the Fleet cannot be reached · 4 a deadline passed.
 
 import asyncio
 import logging
-import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +21,9 @@ from activities.clients.dead_letter_files import DeadLetterFiles
 from api import keys
 from api.app import VERSION
 from api.fleet_client import FleetClient, FleetUnavailable, LimitsRefused
+from commands import fleet
 from commands.arguments import number_of, pair, whole_number
+from commands.common import CONFIG, OUTPUT, REASON, actor, ask, run
 from commands.dev import run_dev, until_stopped
 from commands.output import as_json, console, drain_line, print_drain, print_json, print_table, say
 from demo.run import run_demo
@@ -51,21 +51,7 @@ config_app = typer.Typer(help="The configuration.", no_args_is_help=True)
 key_app = typer.Typer(help="Keys for the admin interface.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(key_app, name="admin-key")
-
-CONFIG = typer.Option(
-    None, "--config", "-c", help="The configuration file (default: penstock.toml if it exists)."
-)
-
-
-def _known_output(value: str) -> str:
-    """Refuse a wrong format before anything is done."""
-    if value not in ("table", "json"):
-        raise typer.BadParameter("table or json")
-    return value
-
-
-OUTPUT = typer.Option("table", "--output", "-o", help="table or json.", callback=_known_output)
-REASON = typer.Option("", "--reason", "-r", help="Why; kept in the audit list.")
+app.add_typer(fleet.app, name="fleet")
 
 
 def main() -> NoReturn:
@@ -94,7 +80,7 @@ def demo(
 ) -> None:
     """Show all of it on this machine: a simulated GitHub, real runners, every law checked."""
     _logging("ERROR")
-    raise typer.Exit(_run(run_demo(console, jobs=jobs, seed=seed, keep=keep)))
+    raise typer.Exit(run(run_demo(console, jobs=jobs, seed=seed, keep=keep)))
 
 
 @app.command(epilog="Example: penstock dev --config penstock.toml")
@@ -108,7 +94,7 @@ def dev(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
     simulated = not (settings.github.app_id or settings.github.personal_token)
     if not simulated:
         settings.check_secrets()
-    raise typer.Exit(_run(run_dev(config, settings, simulated)))
+    raise typer.Exit(run(run_dev(config, settings, simulated)))
 
 
 @app.command(epilog="Example: penstock worker --config /etc/penstock.toml")
@@ -118,14 +104,14 @@ def worker(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
     settings = configuration.load(config)
     settings.check_secrets()
 
-    async def run() -> int:
+    async def work() -> int:
         client = await connect(settings.state_dir)
         async with workers.running(client, settings):
             console.print("worker runs; Ctrl-C stops it")
             await until_stopped()
         return 0
 
-    raise typer.Exit(_run(run()))
+    raise typer.Exit(run(work()))
 
 
 @app.command(epilog="Example: penstock gateway --config /etc/penstock.toml")
@@ -135,14 +121,14 @@ def gateway(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
     settings = configuration.load(config)
     settings.check_secrets()
 
-    async def run() -> int:
+    async def work() -> int:
         client = await connect(settings.state_dir)
         async with stack.gateway(client, settings, eager=False) as address:
             console.print(f"gateway {address}", highlight=False)
             await until_stopped()
         return 0
 
-    raise typer.Exit(_run(run()))
+    raise typer.Exit(run(work()))
 
 
 @app.command(epilog="Example: TEMPORAL_ADDRESS=temporal:7233 penstock setup")
@@ -150,20 +136,20 @@ def setup(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """Prepare a Temporal server of yours: its search attributes. Safe to repeat."""
     settings = configuration.load(config)
 
-    async def run() -> int:
+    async def work() -> int:
         client = await connect(settings.state_dir)
         added = await register_search_attributes(client)
         said = f"search attributes added: {', '.join(added)}" if added else "nothing to change"
         say(output, {"added": added}, said)
         return 0
 
-    raise typer.Exit(_run(run()))
+    raise typer.Exit(run(work()))
 
 
 @app.command(epilog="Example: penstock status -o json")
 def status(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """Mode, limits and every repository's permits."""
-    answer = _ask(config, lambda fleet: fleet.status())
+    answer = ask(config, lambda its: its.status())
     if as_json(output):
         print_json(answer)
         return
@@ -190,7 +176,7 @@ def jobs(
     if "'" in repo:
         raise typer.BadParameter("a repository is owner/repo", param_hint="--repo")
 
-    async def run() -> list[dict[str, Any]]:
+    async def work() -> list[dict[str, Any]]:
         client = await connect(configuration.load(config).state_dir)
         query = f"WorkflowType='{names.RUNNER_JOB}' AND ExecutionStatus='Running'"
         if repo:
@@ -203,7 +189,7 @@ def jobs(
             )
         )
 
-    answers = _run(run())
+    answers = run(work())
     if as_json(output):
         print_json(answers)
         return
@@ -220,25 +206,28 @@ def limits(
     ),
     repo: list[str] = typer.Option([], help="owner/repo=N; owner/repo= unsets it."),
     org: list[str] = typer.Option([], help="owner=N; owner= unsets it."),
+    weight: list[str] = typer.Option([], help="owner/repo=X, its part beside others; 1 unset."),
     reason: str = REASON,
 ) -> None:
     """The limits in force; with options, change them first (all or none)."""
-    change = LimitsChange(actor=_actor(), reason=reason)
+    change = LimitsChange(actor=actor(), reason=reason)
     for key, value in map(pair, set_):
         if key not in ("max_runners", "max_repo_share", "default"):
             raise typer.BadParameter(f"there is no limit {key!r}", param_hint="--set")
         setattr(change, key, number_of(value))
     change.repos = {key: whole_number(value) for key, value in map(pair, repo)}
     change.orgs = {key: whole_number(value) for key, value in map(pair, org)}
-    if set_ or repo or org:
-        _ask(config, lambda fleet: fleet.set_limits(change))
-    answer = _ask(config, lambda fleet: fleet.status())["limits"]
+    change.weights = {key: number_of(value) if value else None for key, value in map(pair, weight)}
+    if set_ or repo or org or weight:
+        ask(config, lambda its: its.set_limits(change))
+    answer = ask(config, lambda its: its.status())["limits"]
     if as_json(output):
         print_json(answer)
         return
     rows = [(key, answer[key]) for key in ("max_runners", "max_repo_share", "default")]
     rows += [(f"repository {key}", value) for key, value in answer["repos"].items()]
     rows += [(f"organization {key}", value) for key, value in answer["orgs"].items()]
+    rows += [(f"weight of {key}", value) for key, value in answer["weights"].items()]
     print_table(("limit", "value"), rows)
 
 
@@ -251,11 +240,11 @@ def drain(
     deadline: float = typer.Option(0.0, min=0.0, help="With --wait: seconds; 0 is no deadline."),
 ) -> None:
     """Take no new work and finish what there is. Exit 4 if it is not done by the deadline."""
-    change = ModeChange(reason, deadline, actor=_actor())
-    _ask(config, lambda fleet: fleet.set_mode("draining", change))
-    answer = _ask(config, lambda fleet: fleet.drain_status())
+    change = ModeChange(reason, deadline, actor=actor())
+    ask(config, lambda its: its.set_mode("draining", change))
+    answer = ask(config, lambda its: its.drain_status())
     if wait:
-        answer = _run(_watch_drain(config, deadline, quiet=as_json(output)))
+        answer = run(_watch_drain(config, deadline, quiet=as_json(output)))
     if as_json(output):
         print_json(answer)
     else:
@@ -265,11 +254,11 @@ def drain(
 
 
 async def _watch_drain(config: Path | None, deadline: float, *, quiet: bool) -> dict[str, Any]:
-    fleet = FleetClient(await connect(configuration.load(config).state_dir))
+    its = FleetClient(await connect(configuration.load(config).state_dir))
     ends = time.monotonic() + deadline if deadline else float("inf")
     with console.status("draining") as shown:
         while True:
-            answer = await fleet.drain_status()
+            answer = await its.drain_status()
             if answer["drained"] or answer["mode"] == "normal" or time.monotonic() >= ends:
                 return answer
             if not quiet:
@@ -280,7 +269,7 @@ async def _watch_drain(config: Path | None, deadline: float, *, quiet: bool) -> 
 @app.command(epilog="Example: penstock resume")
 def resume(config: Path | None = CONFIG, output: str = OUTPUT, reason: str = REASON) -> None:
     """Take work again."""
-    _ask(config, lambda fleet: fleet.set_mode("normal", ModeChange(reason, actor=_actor())))
+    ask(config, lambda its: its.set_mode("normal", ModeChange(reason, actor=actor())))
     say(output, {"mode": "normal"}, "mode normal: webhooks are accepted")
 
 
@@ -292,8 +281,8 @@ def maintenance(
     stop_running: bool = typer.Option(False, help="Stop every runner too; their jobs fail."),
 ) -> None:
     """Take no new work and start none; what is queued is kept."""
-    change = ModeChange(reason, stop_running=stop_running, actor=_actor())
-    _ask(config, lambda fleet: fleet.set_mode("maintenance", change))
+    change = ModeChange(reason, stop_running=stop_running, actor=actor())
+    ask(config, lambda its: its.set_mode("maintenance", change))
     said = "mode maintenance: nothing is granted; what is queued is kept"
     say(output, {"mode": "maintenance"}, said)
 
@@ -302,7 +291,7 @@ def maintenance(
 def dead_letters(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """What was refused or failed for good, and what to do about it."""
     settings = configuration.load(config)
-    letters = _run(DeadLetterFiles(settings.state_dir / "dead-letters").all())
+    letters = run(DeadLetterFiles(settings.state_dir / "dead-letters").all())
     if as_json(output):
         print_json([vars(letter) for letter in letters])
         return
@@ -330,20 +319,6 @@ def version(output: str = OUTPUT) -> None:
     say(output, {"version": VERSION}, f"penstock {VERSION}")
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
-
-
-def _ask(config: Path | None, question: Callable[[FleetClient], Awaitable[Any]]) -> Any:
-    """Ask the Fleet one thing."""
-    state_dir = configuration.load(config).state_dir
-
-    async def run() -> Any:
-        return await question(FleetClient(await connect(state_dir)))
-
-    return _run(run())
-
-
 def _logging(level: str) -> None:
     if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise typer.BadParameter("one of DEBUG, INFO, WARNING, ERROR", param_hint="--log-level")
@@ -351,10 +326,6 @@ def _logging(level: str) -> None:
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-def _actor() -> str:
-    return f"cli {os.environ.get('USER') or os.environ.get('LOGNAME') or 'unknown'}"
 
 
 def _fail(error: Exception, code: int) -> int:

@@ -68,6 +68,7 @@ class FleetState:
     book: Book = field(default_factory=Book)
     packed: list[Row] = field(default_factory=list[Row])  # the book's accounts between two runs
     cooling: dict[str, float] = field(default_factory=dict[str, float])  # org → until
+    rebuilt_at: float = 0.0  # when every semaphore was last asked anew
     owed: dict[str, float] = field(default_factory=dict[str, float])  # repo → asked at
     unmet: bool = False  # semaphores may run that the book does not know: list them
     unsaid: list[Allot] = field(default_factory=list[Allot])  # for the next run to send
@@ -101,6 +102,7 @@ def rebuild(state: FleetState, wish: Rebuild, epoch: str, now: float) -> list[Al
     """
     note(state, now, wish.actor, "rebuild", wish.reason)
     state.unmet = True
+    state.rebuilt_at = now
     state.owed = {}
     return allotment.restart(state.book, epoch)
 
@@ -216,6 +218,8 @@ def status(state: FleetState, now: float) -> dict[str, Any]:
         "waiting": sum(a.backlog for a in accounts),
         "reserved": sum(a.reserved for a in accounts),
         "settled": state.book.settled,
+        "unmet": state.unmet,
+        "rebuilt_at": state.rebuilt_at,
         "cooling": dict(sorted(state.cooling.items())),
         "repos": [
             {
@@ -227,6 +231,7 @@ def status(state: FleetState, now: float) -> dict[str, Any]:
                 ),
                 "allotment": a.allotment,
                 "limit": state.limits.repo_cap(a.repo),
+                "settled": a.settled,
                 "org_limit": state.limits.org_cap(org_of(a.repo)),
             }
             for a in accounts

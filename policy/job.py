@@ -6,11 +6,9 @@ its labels. A permit follows the runner: it is held from before the launch until
 (docs/decisions/0002-permits-follow-runners.md).
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
-JobPhase = Literal["queued", "in_progress", "completed"]
-RunnerPhase = Literal["none", "starting", "busy", "gone"]
+from policy.job_state import NUDGE_SLACK_SECONDS, JobState, Patience
 
 ACQUIRE = "acquire"  # ask the semaphore (again)
 RELEASE = "release"  # give the lease back, or leave the queue
@@ -22,66 +20,18 @@ WAIT = "wait"
 END = "end"
 
 
-@dataclass
-class Patience:
-    """How long a job waits for what, in seconds, and how often it tries."""
-
-    reacquire: float = 300.0
-    queue: float = 24 * 3600.0  # GitHub drops a job queued for 24 h (docs: Actions limits)
-    start: float = 600.0  # from launch to busy
-    finish: float = 300.0  # from the job's end to the runner's
-    report: float = 600.0  # from the runner's end to the job's (GitHub: up to 9 min 45 s)
-    look_up: float = 3600.0  # for the end of a job that runs on somebody else's runner
-    relaunch: float = 5.0  # first pause after a launch that served nobody; doubles
-    max_launches: int = 3  # launches that served nobody
-
-
-@dataclass
-class JobState:
-    """One job, its permit and its runner. Times are epoch seconds."""
-
-    queued_at: float
-    phase: JobPhase = "queued"
-    conclusion: str = ""
-    on_runner: str = ""  # the runner that GitHub gave the job to
-    in_progress_at: float = 0.0
-    job_ended_at: float = 0.0
-    stop_asked: bool = False  # the workflow was cancelled
-
-    lease: str = ""
-    granted_at: float = 0.0
-    waiting_since: float = 0.0  # in the semaphore's queue since; 0 when not in it
-    asked_at: float = 0.0
-    not_before: float = 0.0  # no permit is of use before this time,
-    held_up: str = ""  # for this reason
-    held_up_times: int = 0
-    last_lease: str = ""  # the newest lease we ever had: older grants are void
-    first_granted_at: float = 0.0
-
-    token_ready: bool = False
-    runner: RunnerPhase = "none"
-    runner_name: str = ""
-    runner_took: str = ""  # the job id it is busy with, as far as known
-    launched_at: float = 0.0
-    first_launched_at: float = 0.0
-    gone_at: float = 0.0
-    retire_tried_at: float = 0.0
-    looked_up_at: float = 0.0
-    launches: int = 0
-    wasted: int = 0  # launches that served nobody
-    failure: str = ""
-    runner_seconds: float = 0.0
-    reasons: list[str] = field(default_factory=list[str])
-
-
 @dataclass(frozen=True)
 class Step:
-    """The next step and why; `until` bounds a wait, `outcome` names an end."""
+    """The next step and why; `until` bounds a wait, `outcome` names an end.
+
+    `backstop`: the wait needs no timer of its own, because a nudge comes at about that time.
+    """
 
     do: str
     why: str
     until: float | None = None
     outcome: str = ""
+    backstop: bool = False
 
 
 def decide(state: JobState, patience: Patience, now: float) -> Step:
@@ -120,20 +70,34 @@ def _serve(state: JobState, patience: Patience, now: float) -> Step:
         ask_again = state.asked_at + patience.reacquire
         if not state.waiting_since or now >= ask_again:
             return Step(ACQUIRE, "it has no permit")
-        why = "it waits for a permit of its repository"
+        until = min(ask_again, state.queued_at + patience.queue)
         if state.not_before > now:
-            why = state.held_up
-        return Step(WAIT, why, min(ask_again, state.queued_at + patience.queue))
-    if not state.token_ready:
+            return Step(WAIT, state.held_up, until)
+        return _watched_wait(state, "it waits for a permit of its repository", until)
+    if state.token_missing:
         return Step(TOKEN, "it needs a runner token")
-    return Step(LAUNCH, "it has a permit and a token")
+    return Step(LAUNCH, "it has a permit")
 
 
 def _await_start(state: JobState, patience: Patience, now: float) -> Step:
     late = max(state.launched_at, state.retire_tried_at) + patience.start
     if now >= late:
         return Step(RETIRE, f"its runner took no job within {patience.start:.0f} s")
-    return Step(WAIT, "its runner starts", late)
+    return _watched_wait(state, "its runner starts", late)
+
+
+def _watched_wait(
+    state: JobState, why: str, until: float, *, nudge_suffices: bool = False
+) -> Step:
+    """A wait for what should come by itself.
+
+    It is left to the semaphore's nudge if that comes in time: not later than the wait is to end,
+    or (`nudge_suffices`) whenever it comes. A job that was nudged is a long one and keeps its own
+    time from then on.
+    """
+    in_time = nudge_suffices or until >= state.nudge_at - NUDGE_SLACK_SECONDS
+    backstop = state.watched and not state.nudged_at and in_time
+    return Step(WAIT, why, until, backstop=backstop)
 
 
 def _wind_down(state: JobState, patience: Patience, now: float, outcome: str) -> Step:
@@ -150,7 +114,10 @@ def _wind_down(state: JobState, patience: Patience, now: float, outcome: str) ->
         overdue = max(state.job_ended_at, state.retire_tried_at) + patience.finish
         if now >= overdue:
             return Step(RETIRE, "its job ended and its runner did not")
-        return Step(WAIT, "its runner ends", overdue)
+        # Most runners end within a second. The usual patience may be stretched to the nudge, a
+        # shorter one was asked for.
+        usual = patience.finish >= Patience.finish
+        return _watched_wait(state, "its runner ends", overdue, nudge_suffices=usual)
     if state.lease or state.waiting_since:
         return Step(RELEASE, "it needs no permit")
     if over:
@@ -182,6 +149,7 @@ def granted(state: JobState, lease: str, now: float) -> str | None:
         return lease
     state.lease = lease
     state.granted_at = now
+    state.nudged_at = 0.0
     state.first_granted_at = state.first_granted_at or now
     return None
 
@@ -231,9 +199,25 @@ def launch_failed(state: JobState, why: str, patience: Patience, now: float) -> 
 
 
 def launch_undone(state: JobState) -> None:
-    """The launch did not begin: there was no token for it after all."""
-    state.runner = "none"
-    state.launches -= 1
+    """The launch did not begin: there was no token for it after all.
+
+    Unless its runner has been heard of meanwhile: then an earlier try began it.
+    """
+    if state.runner == "starting":
+        state.runner = "none"
+        state.launches -= 1
+
+
+def token_missing(state: JobState) -> None:
+    """The launch found no token at hand: it is undone, and a token seen to before the next."""
+    launch_undone(state)
+    state.token_missing = state.runner == "none"
+
+
+def token_ready(state: JobState) -> None:
+    """A token has been seen to: the next launch takes it, or waits for it as long as need be."""
+    state.token_missing = False
+    state.token_ready = True
 
 
 def hold_up(state: JobState, why: str, until: float) -> None:
@@ -286,9 +270,23 @@ def released(state: JobState, lease: str) -> None:
     state.lease = ""
     state.waiting_since = 0.0
     state.granted_at = 0.0
+    state.nudged_at = 0.0
 
 
 def asked(state: JobState, now: float) -> None:
     """We stand in the semaphore's queue."""
     state.waiting_since = state.waiting_since or now
     state.asked_at = now
+    state.nudged_at = 0.0
+
+
+def nudged(state: JobState, now: float) -> None:
+    """The semaphore says that it is time to look at the clock.
+
+    That proves that it knows us: a waiter is as good as one that has just asked. One without
+    lease or place is late news.
+    """
+    if state.lease:
+        state.nudged_at = now
+    elif state.waiting_since:
+        asked(state, now)

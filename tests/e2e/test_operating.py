@@ -96,6 +96,17 @@ async def test_the_command_line_drains_and_changes_limits(dev):
     assert said.strip().splitlines()[-1].startswith("penstock: repos: 'acme'")
     code, said = await dev.run("limits", "-o", "json")
     assert json.loads(said)["max_runners"] == 8, "half of a refused change was applied"
+    code, said = await dev.run("limits", "--weight", "acme/api=2.5")
+    assert (code, "weight of acme/api" in said) == (0, True)
+    code, said = await dev.run("limits", "--weight", "acme/api=0")
+    assert (code, "penstock: weights.acme/api" in said) == (1, True)
+    for options in ([], ["--restart"]):
+        code, said = await dev.run("fleet", "rebuild", "-o", "json", "--reason", "doubt", *options)
+        assert (code, json.loads(said)["settled"]) == (0, True), said
+    code, said = await dev.run("fleet", "audit", "-o", "json")
+    record = [(entry["what"], entry["reason"]) for entry in json.loads(said)]
+    assert record.count(("rebuild", "doubt")) == 2, "the record outlives the Fleet's restart"
+    assert ("limits: weights.acme/api unset → 2.5", "") in record
     async with httpx.AsyncClient(base_url=dev.url) as http:
         assert (await http.get("/admin/status")).status_code == 401
         bad = {"Authorization": "Bearer wrong"}
@@ -189,6 +200,7 @@ async def test_every_command_has_help_with_an_example():
     """And says nothing else."""
     commands = ["demo", "dev", "worker", "gateway", "setup", "status", "jobs", "limits", "drain"]
     commands += ["resume", "maintenance", "dead-letters", "config check", "admin-key create"]
+    commands += ["fleet rebuild", "fleet audit"]
     answers = await asyncio.gather(
         *(run(*PENSTOCK, *command.split(), "--help") for command in commands)
     )
