@@ -67,8 +67,7 @@ def meet(book: Book, repo: str) -> Allot:
 
     It is meant for whichever life of it hears it, and each freezes and reports.
     """
-    account = book.accounts.setdefault(repo, Account(repo))
-    return _introduce(book, account, account.reserved)
+    return _introduce(book, book.accounts.setdefault(repo, Account(repo)), 0)
 
 
 def receive(book: Book, report: Report) -> list[Allot]:
@@ -129,7 +128,8 @@ class RolledBack(Exception):
 def restart(book: Book, epoch: str) -> list[Allot]:
     """Begin a new epoch over the accounts known: reserve all of it until each has reported."""
     book.epoch = epoch
-    return [meet(book, repo) for repo in book.accounts]
+    # Not what is reserved: who froze lower meanwhile would take that for a raise.
+    return [_introduce(book, account, 0) for account in book.accounts.values()]
 
 
 def unanswered(book: Book) -> list[str]:

@@ -6,14 +6,15 @@ Messages lie in a bag until somebody delivers them, in any order. Of what the mo
 only this matters: a Fleet started afresh finds every semaphore that holds permits.
 """
 
+import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from policy import allotment, fleet, messages
 from policy import job as jobs
 from policy import semaphore as rules
 from policy.allotment import Book
-from policy.fleet import FleetState
+from policy.fleet import FleetState, Rebuild
 from policy.job import JobState
 from policy.limits import Limits, org_of
 from policy.messages import Acquire, Allot, Claim, Granted, Release, Report
@@ -216,6 +217,20 @@ class World:
         found = [repo for repo, semaphore in self.semaphores.items() if semaphore]
         allots = [allotment.meet(self.fleet.book, repo) for repo in found]
         self._send(allots + fleet.rebalance(self.fleet, self.now))
+
+    def rebuild(self) -> None:
+        """An operator distrusts the book: everybody is asked anew."""
+        self._send(fleet.rebuild(self.fleet, Rebuild(), self._epoch(), self.now))
+        known = self.fleet.book.accounts
+        found = [repo for repo, s in self.semaphores.items() if s and repo not in known]
+        self._send([allotment.meet(self.fleet.book, repo) for repo in found])
+
+    def continue_fleet(self) -> None:
+        """The Fleet's inbox goes into its state, the state through its packed form."""
+        self._send(self._take_reports())
+        packed = json.loads(json.dumps(asdict(fleet.close(self.fleet))["packed"]))
+        self.fleet.packed = packed
+        fleet.reopen(self.fleet)
 
     def roll_back(self, book: Book, heard_since: list[Report]) -> None:
         """A reset: an older copy of the book; Temporal applies the signals since then again."""

@@ -7,12 +7,12 @@ import random
 import pytest
 
 from policy import fleet
-from policy.fleet import ModeChange
+from policy.fleet import CapacityChange, ModeChange
 from policy.limits import Limits
 from policy.priority import PRIORITIES
 from tests.policy.protocol_model import Envelope, Violated, World
 
-STEPS = int(os.environ.get("PENSTOCK_MODEL_STEPS", "100000"))
+STEPS = int(os.environ.get("PENSTOCK_MODEL_STEPS", "200000"))
 STEPS_AN_EPISODE = 250
 REPOS = ["acme/a", "acme/b", "beta/c", "beta/d"]
 
@@ -44,9 +44,12 @@ class Walk:
             (self.terminate, 1),
             (self.close, 2),
             (self.start_fleet_afresh, 0.5),
+            (self.rebuild, 0.5),
+            (self.continue_fleet, 1),
         ]
         if not self.fixed:
             self.actions += [(self.set_limits, 1), (self.set_mode, 1), (self.cool_down, 1)]
+            self.actions += [(self.set_effective, 1)]
         if self.resets:
             self.actions += [(self.keep_page, 1), (self.roll_back, 0.5)]
 
@@ -87,6 +90,7 @@ class Walk:
         world = self.world
         fleet.set_limits(world.fleet, Limits(6, 1.0), world.now, "", "")
         fleet.set_mode(world.fleet, "normal", ModeChange(), world.now)
+        fleet.set_effective(world.fleet, CapacityChange())
         for job in list(world.jobs.values()):
             world.end(job)
         for _ in range(6):
@@ -103,7 +107,8 @@ class Walk:
         dice = self.dice
         repos = {repo: dice.randint(0, 4) for repo in self.repos if dice.random() < 0.3}
         orgs = {org: dice.randint(0, 4) for org in ("acme", "beta") if dice.random() < 0.3}
-        return Limits(dice.randint(1, 6), dice.choice([0.3, 0.5, 1.0]), 2, repos, orgs)
+        weights = {repo: dice.choice([0.5, 3.0]) for repo in self.repos if dice.random() < 0.2}
+        return Limits(dice.randint(1, 6), dice.choice([0.3, 0.5, 1.0]), 2, repos, orgs, weights)
 
     def any_job(self, *, held: bool | None = None):
         found = [j for j in self.world.jobs.values() if held in (None, bool(j.state.lease))]
@@ -176,6 +181,18 @@ class Walk:
     def start_fleet_afresh(self) -> None:
         self.world.start_fleet_afresh()
         self.pages.clear()
+
+    def rebuild(self) -> None:
+        """An operator has the Fleet ask everybody anew."""
+        self.world.rebuild()
+        self.pages.clear()
+
+    def continue_fleet(self) -> None:
+        self.world.continue_fleet()
+
+    def set_effective(self) -> None:
+        change = CapacityChange(self.dice.choice([None, 1, 2, 9]), "launches fail")
+        fleet.set_effective(self.world.fleet, change)
 
     def set_limits(self) -> None:
         fleet.set_limits(self.world.fleet, self.limits(), self.world.now, "", "")
