@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from policy.limits import InvalidLimits, Limits, validate
+from policy.priority_rules import DEFAULT_RULES, Priorities, Rule
 
 DEFAULT_FILE = Path("penstock.toml")
 
@@ -145,10 +146,57 @@ class RunnerTable(_Table):
     start_timeout_seconds: float = Field(default=600.0, gt=0)
     finish_timeout_seconds: float = Field(default=300.0, gt=0)
     report_timeout_seconds: float = Field(default=600.0, gt=0)
-    reacquire_seconds: float = Field(default=300.0, gt=0)
+    reacquire_seconds: float = Field(default=3600.0, gt=0)
     queue_timeout_seconds: float = Field(default=24 * 3600.0, gt=0)
     relaunch_seconds: float = Field(default=5.0, gt=0)
     max_launches: int = Field(default=3, ge=1, le=100)
+
+
+class RuleTable(_Table):
+    """One rule of `[[priorities.rules]]`: all its conditions must hold (docs/priorities.md)."""
+
+    priority: Literal["critical", "high", "normal", "low"]
+    repo: str = ""
+    branch: str = ""
+    workflow: str = ""
+    environment: str = ""
+    labels: list[str] = Field(default_factory=list[str])
+
+    @property
+    def rule(self) -> Rule:
+        """As policy wants it."""
+        return Rule(
+            self.priority,
+            self.repo,
+            self.branch,
+            self.workflow,
+            self.environment,
+            tuple(self.labels),
+        )
+
+
+class PrioritiesTable(_Table):
+    """Which jobs go first: the payload's word, then these rules in order, then the defaults."""
+
+    rules: list[RuleTable] = Field(default_factory=list[RuleTable])
+    defaults: bool = True
+    trust_payload: bool = True
+
+    @model_validator(mode="after")
+    def _check(self) -> "PrioritiesTable":
+        for number, rule in enumerate(self.rules, 1):
+            if rule.rule == Rule(rule.priority) and number < len(self.rules):
+                raise ValueError(
+                    f"rule {number} has no condition, so that those after it never apply:"
+                    " give it one, or put it last"
+                )
+        return self
+
+    @property
+    def priorities(self) -> Priorities:
+        """As policy wants them."""
+        own = tuple(table.rule for table in self.rules)
+        return Priorities(own + (DEFAULT_RULES if self.defaults else ()), self.trust_payload)
 
 
 class Settings(BaseSettings):
@@ -167,6 +215,7 @@ class Settings(BaseSettings):
     gateway: GatewayTable = GatewayTable()
     github: GitHubTable = GitHubTable()
     runner: RunnerTable = RunnerTable()
+    priorities: PrioritiesTable = PrioritiesTable()
 
     @classmethod
     def settings_customise_sources(

@@ -50,7 +50,12 @@ def create_app(
                 max_body_bytes=settings.gateway.max_body_bytes,
                 timeout=settings.gateway.temporal_timeout_seconds,
                 rules=Rules.of(settings.gateway.labels, settings.gateway.owners),
-                starter=Starter(client, patience_of(settings), eager=eager),
+                starter=Starter(
+                    client,
+                    patience_of(settings),
+                    settings.priorities.priorities,
+                    eager=eager,
+                ),
                 mode=mode,
                 letters=letters,
                 metrics=metrics,

@@ -68,6 +68,11 @@ def job_event(payload: dict[str, Any]) -> JobEvent:
         queued_at=_time(job.get("created_at")),
         name=_text(job, "name"),
         url=_text(job, "html_url"),
+        branch=_text(job, "head_branch"),
+        default_branch=_text(repository, "default_branch"),
+        workflow=_text(job, "workflow_name"),
+        environment=_environment(payload.get("deployment")),
+        priority=_text(payload, "priority") or _text(job, "priority"),
     )
 
 
@@ -84,6 +89,14 @@ def _text(of: dict[str, Any], key: str) -> str:
         return ""
     # A lone half of a surrogate pair is legal in JSON and cannot be written again.
     return value[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+
+
+def _environment(deployment: object) -> str:
+    """The environment deployed to; GitHub's own mark of production counts as its name."""
+    if not isinstance(deployment, dict):
+        return ""
+    of = cast(dict[str, Any], deployment)
+    return "production" if of.get("production_environment") is True else _text(of, "environment")
 
 
 def _time(value: object) -> float:

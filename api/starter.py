@@ -22,6 +22,7 @@ from policy.admission import JobEvent
 from policy.job import Patience
 from policy.limits import org_of
 from policy.messages import Acquire
+from policy.priority_rules import Classified, Priorities, classify
 from policy.semaphore import SemaphoreState
 from workflows.repo_semaphore import RepoSemaphore
 from workflows.runner_job import (
@@ -40,14 +41,22 @@ REMEMBERED = 10_000  # job ids a gateway keeps in mind, to save calls; never to 
 class Starter:
     """Needs a client and nothing else: what it does not remember it asks Temporal."""
 
-    def __init__(self, client: Client, patience: Patience, *, eager: bool) -> None:
+    def __init__(
+        self, client: Client, patience: Patience, priorities: Priorities, *, eager: bool
+    ) -> None:
         """`eager`: a worker with this very client takes the first workflow task at once."""
         self._client = client
         self._patience = patience
+        self._priorities = priorities
         self._eager = eager
         self._flights: dict[str, asyncio.Task[str]] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
+        self._known_busy: OrderedDict[str, None] = OrderedDict()  # runners whose job was told
         self._repos: OrderedDict[str, str] = OrderedDict()  # job id → owner/repo
+
+    def classify(self, event: JobEvent) -> Classified:
+        """The priority that the job gets, and why."""
+        return classify(event, self._priorities)
 
     async def start(self, event: JobEvent) -> str:
         """`accepted`, or `duplicate` if the job is known; durable when this returns.
@@ -87,11 +96,14 @@ class Starter:
             )
         launched_for = names.job_of_runner(event.runner_name)
         if launched_for and launched_for != event.job_id:
+            if event.runner_name in self._known_busy:
+                return "accepted"  # a runner takes one job: at its end there is no more to tell
             owner = await self._workflow_of(launched_for, event)
             if owner and await self._signal(
                 owner, "runner_busy", RunnerBusy(event.runner_name, event.job_id)
             ):
                 told = True
+                _remember(self._known_busy, event.runner_name, None)
         return "accepted" if told else "duplicate"
 
     async def _start(self, workflow_id: str, event: JobEvent) -> str:
@@ -109,7 +121,9 @@ class Starter:
                 priority=Priority(priority_key=1 + priority.level(job.priority)),
                 request_eager_start=self._eager,
                 static_summary=f"{event.name or 'job'} of {event.repo}"[:200],
-                static_details=event.url or None,
+                static_details=(
+                    f"priority {job.priority}: {self.classify(event).why}\n\n{event.url}"
+                ),
             )
         except WorkflowAlreadyStartedError:
             outcome = "duplicate"
@@ -134,7 +148,7 @@ class Starter:
             repo=event.repo,
             job_id=event.job_id,
             labels=event.labels,
-            priority=priority.DEFAULT_PRIORITY,
+            priority=self.classify(event).priority,
             # From its arrival here: GitHub stamps a job that waited for approval with the time of
             # its creation, days ago, and drops what is too old itself.
             queued_at=time.time(),

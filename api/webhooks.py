@@ -19,7 +19,6 @@ from api.problems import Problem, response
 from api.starter import Starter
 from policy import names
 from policy.admission import RETRY_AFTER_SECONDS, Decision, JobEvent, Rules, decide
-from policy.priority import DEFAULT_PRIORITY
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ class Webhooks:
         return {
             "status": status,
             "workflow_id": names.runner_job_id(event.repo, event.job_id),
-            "priority": DEFAULT_PRIORITY,
+            "priority": self.starter.classify(event).priority,
         }
 
     async def _refuse(

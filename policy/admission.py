@@ -24,6 +24,12 @@ class JobEvent:
     queued_at: float = 0.0  # epoch seconds; 0 if the event does not say
     name: str = ""
     url: str = ""
+    # What priorities are derived from (policy/priority_rules.py); empty if the event does not say.
+    branch: str = ""
+    default_branch: str = ""
+    workflow: str = ""
+    environment: str = ""
+    priority: str = ""
 
 
 @dataclass(frozen=True)

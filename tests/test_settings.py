@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import settings
+from policy.priority_rules import Priorities, Rule
 from settings import InvalidSettings, load
 
 CANARY = "an-unmistakable-secret"
@@ -289,3 +290,38 @@ def test_nothing_can_be_changed():
         with pytest.raises(ValueError, match="frozen"):
             change.max_runners = 1
     assert Path("penstock.toml") == settings.DEFAULT_FILE
+
+
+def test_rules_of_priorities_go_before_the_defaults(written):
+    """In their order; the defaults can be turned off."""
+    file = written(
+        "[priorities]\ndefaults = false\ntrust_payload = false\n"
+        '[[priorities.rules]]\npriority = "low"\nbranch = "@default"\nlabels = ["gpu"]\n'
+        '[[priorities.rules]]\npriority = "high"\n'
+    )
+    found = load(file).priorities.priorities
+    assert found == Priorities(
+        (Rule("low", branch="@default", labels=("gpu",)), Rule("high")), trust_payload=False
+    )
+    assert load(written("", "empty.toml")).priorities.priorities == Priorities()
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ('[[priorities.rules]]\npriority = "urgent"\n', "priorities.rules.0.priority"),
+        ('[[priorities.rules]]\nbranch = "main"\n', "priorities.rules.0.priority"),
+        ('[[priorities.rules]]\npriority = "low"\nbranches = "x"\n', "no such key"),
+        (
+            '[[priorities.rules]]\npriority = "low"\n[[priorities.rules]]\npriority = "high"\n',
+            "rule 1 has no condition",
+        ),
+    ],
+)
+def test_a_wrong_rule_is_one_line_that_names_it(written, rules, said):
+    """Before anything is started."""
+    file = written(rules)
+    with pytest.raises(InvalidSettings) as error:
+        load(file)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)

@@ -10,6 +10,7 @@ from simulator.web import Answer, ApiError, Request
 _FIELDS = {
     "owner", "repo", "labels", "seconds", "count", "runs", "name", "head_branch",
     "workflow_name", "deliver", "conclusion", "default_branch", "event", "waiting",
+    "environment",
 }  # fmt: skip
 
 
@@ -99,6 +100,7 @@ def _order(body: Json, default_branch: str) -> JobOrder:
         conclusion=str(body.get("conclusion", "success")),
         head_branch=str(body.get("head_branch", default_branch)),
         workflow_name=str(body.get("workflow_name", "CI")),
+        environment=str(body.get("environment", "")),
         event=str(body.get("event", "push")),
         deliver=bool(body.get("deliver", True)),
         waiting="waiting" if waiting is True else str(waiting),

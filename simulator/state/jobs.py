@@ -31,6 +31,7 @@ class JobOrder:
     conclusion: str = "success"
     head_branch: str = "main"
     workflow_name: str = "CI"
+    environment: str = ""
     event: str = "push"
     deliver: bool = True
     waiting: str = ""
@@ -60,6 +61,7 @@ class Jobs:
             workflow_id=repository.id % 100_000_000 + 1,
             workflow_name=order.workflow_name,
             head_branch=order.head_branch,
+            environment=order.environment,
             head_sha=f"{rng.getrandbits(160):040x}",
             event=order.event,
             created_at=now,

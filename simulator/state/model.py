@@ -65,6 +65,7 @@ class Run:
     workflow_id: int
     workflow_name: str
     head_branch: str
+    environment: str  # what its jobs deploy to; empty if they do not
     head_sha: str
     event: str
     created_at: float

@@ -24,7 +24,7 @@ def workflow_job(world: World, action: str, job: Job) -> Json:
             "node_id": views.node_id("MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u", installation.id),
         },
     }
-    if job.status == "waiting" and action == "queued":
+    if job.run.environment or (job.status == "waiting" and action == "queued"):
         payload["deployment"] = _deployment(base, job)
     return payload
 
@@ -55,15 +55,16 @@ def ping(url: str, app_id: int, now: float) -> Json:
 
 
 def _deployment(base: str, job: Job) -> Json:
-    """The gate that a waiting job stands at."""
+    """What the job deploys to; for a waiting one, the gate that it stands at."""
+    environment = job.run.environment or "production"
     own = f"{base}/repos/{job.run.repository.full_name}"
     return {
         "url": f"{own}/deployments/{job.id}",
         "id": job.id,
         "node_id": views.node_id("DE", job.id),
         "task": "deploy",
-        "original_environment": "production",
-        "environment": "production",
+        "original_environment": environment,
+        "environment": environment,
         "description": None,
         "created_at": stamp(job.created_at),
         "updated_at": stamp(job.created_at),

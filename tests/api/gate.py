@@ -33,7 +33,7 @@ class Gate:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path) -> AsyncGenerator["Gate"]:
+    async def open(cls, folder: Path, **more: Any) -> AsyncGenerator["Gate"]:
         """Start both; end both."""
         settings = configuration.load(
             state_dir=folder,
@@ -44,6 +44,7 @@ class Gate:
                 "temporal_timeout_seconds": 2,
                 "admin_key_hashes": [ADMIN_HASH],
             },
+            **more,
         )
         async with AsyncExitStack() as held:
             server = TemporalServer(folder, ui=False)

@@ -121,6 +121,14 @@ async def test_a_waiting_job_is_queued_when_approved(sim: Sim, receiver: Receive
     assert await (await sim.runner("b")).work() == plain
 
 
+async def test_a_deployment_names_its_environment(sim: Sim, receiver: Receiver) -> None:
+    job = await sim.job(environment="eu-prod", head_branch="v1.2")
+    await sim.until("deliveries_idle")
+    (event,) = [event for event in receiver.events if event.job["id"] == job]
+    assert event.body["deployment"]["environment"] == "eu-prod"
+    assert (event.action, event.job["head_branch"]) == ("queued", "v1.2")
+
+
 async def test_a_skipped_job_completes_without_ever_being_queued(
     sim: Sim, receiver: Receiver
 ) -> None:
