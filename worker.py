@@ -3,6 +3,7 @@
 queue penstock         RunnerJob, RepoSemaphore, Fleet; launch, retire, reap, workflows
 queue penstock-github  acquire_runner_token, look_up_job
 beside them            the watch: runners that end are reported to their jobs
+                       the guardian: Fleet and semaphores run, and know what they must
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from activities.clients.github import Credentials, GitHubClient
 from activities.clients.process_launcher import ProcessLauncher
 from activities.dead_letters import DeadLetterActivities
 from activities.gate import GatedGitHub
+from activities.guardian import Guardian
 from activities.heartbeat import Heartbeats
 from activities.jobs import JobActivities
 from activities.maintenance import MaintenanceActivities
@@ -114,13 +116,16 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
     try:
         async with github_queue, main_queue:
             await start_fleet(client, limits)
-            watch = asyncio.create_task(_watch(client, launcher))
+            beside = [
+                asyncio.create_task(_watch(client, launcher)),
+                asyncio.create_task(Guardian(client, limits).run()),
+            ]
             try:
                 yield
             finally:
-                watch.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await watch
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await launcher.close()
         await github_client.close()

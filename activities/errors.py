@@ -5,6 +5,7 @@ from datetime import timedelta
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 TOKEN_DEFERRED = "TokenDeferred"  # noqa: S105 - an error type
+TOKEN_MISSING = "TokenMissing"  # noqa: S105 - an error type
 GITHUB_REFUSED = "GitHubRefused"
 LAUNCH_REFUSED = "LaunchRefused"
 
@@ -56,6 +57,16 @@ def deferred(retry_after: float) -> ApplicationError:
         type=TOKEN_DEFERRED,
         non_retryable=retry_after > LONGEST_RETRY_SECONDS,
         next_retry_delay=timedelta(seconds=retry_after + 0.01),
+        category=ApplicationErrorCategory.BENIGN,
+    )
+
+
+def token_missing() -> ApplicationError:
+    """No token is at hand: the job has one seen to, on the queue for that, and launches again."""
+    return ApplicationError(
+        "no runner token is at hand",
+        type=TOKEN_MISSING,
+        non_retryable=True,
         category=ApplicationErrorCategory.BENIGN,
     )
 

@@ -29,7 +29,8 @@ class GatedGitHub:
         self._paused_until: dict[str, float] = {}
 
     def calls_for_token(self, repo: str) -> int:
-        """As the port says."""
+        """As the port says; raises RateLimited in a pause, before anything is spent on a call."""
+        self._check(repo)
         return self._github.calls_for_token(repo)
 
     async def registration_token(self, repo: str) -> RunnerToken:
@@ -49,13 +50,16 @@ class GatedGitHub:
         return await self._call(repo, lambda: self._github.job(repo, job_id))
 
     async def _call(self, repo: str, call: Callable[[], Awaitable[T]]) -> T:
-        org = org_of(repo)
-        until = self._paused_until.get(org, 0.0)
-        if self._clock() < until:
-            raise RateLimited(until)
+        self._check(repo)
         try:
             return await call()
         except RateLimited as error:
+            org = org_of(repo)
             self._paused_until[org] = max(error.until, self._paused_until.get(org, 0.0))
             await self._throttled(org, error.until)
             raise
+
+    def _check(self, repo: str) -> None:
+        until = self._paused_until.get(org_of(repo), 0.0)
+        if self._clock() < until:
+            raise RateLimited(until)

@@ -15,6 +15,7 @@ from activities.errors import (
     RateLimited,
     deferred,
     refused,
+    token_missing,
 )
 from activities.github import GitHub, RunnerToken
 from activities.tokens import Tokens
@@ -28,6 +29,7 @@ class LaunchRequest:
     repo: str
     name: str
     labels: list[str] = field(default_factory=list[str])
+    token_ready: bool = False  # acquire_runner_token has seen to one: wait for it if need be
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,22 @@ class RunnerActivities:
 
     @activity.defn(name="launch_runner")
     async def launch_runner(self, request: LaunchRequest) -> RunnerReference:
-        """Start the runner; its secret goes from the token store to the provider directly."""
+        """Start the runner; its secret goes from the token store to the provider directly.
+
+        A first try takes a token that is at hand, which is nearly always, and else fails at once
+        with TOKEN_MISSING.
+        """
         for runner in await self._launcher.all():
-            if runner.name == request.name and runner.alive:
+            if runner.name == request.name and (runner.alive or runner.provider_id):
                 return runner  # started by a try whose answer was lost; it needs no other token
+        repo, name, labels = request.repo, request.name, request.labels
         try:
-            token = await self._tokens.credential(request.repo, request.name, request.labels)
+            if request.token_ready:
+                token = await self._tokens.credential(repo, name, labels)
+            else:
+                token = await self._tokens.at_hand(repo, name, labels)
+            if token is None:
+                raise token_missing()
             return await self._launcher.launch(request, token)
         except Deferred as error:
             raise deferred(error.retry_after) from None

@@ -25,6 +25,8 @@ from policy.token_cache import freshness
 
 logger = logging.getLogger(__name__)
 
+SOUGHT_SECONDS = 3.0  # a sign-in and a token take GitHub about one
+
 
 @dataclass(frozen=True)
 class TokenRequest:
@@ -51,15 +53,17 @@ class Budget:
 
 @dataclass
 class TokenStore:
-    """Tokens, buckets and pauses of one worker process, in memory."""
+    """Tokens and buckets of one worker process, in memory."""
 
     tokens: dict[str, RunnerToken] = field(default_factory=dict[str, RunnerToken])
     arrivals: dict[str, float] = field(default_factory=dict[str, float])
-    paused_until: dict[str, float] = field(default_factory=dict[str, float])
 
 
 class Tokens:
-    """The one gate through which runner tokens are minted."""
+    """The one place where runner tokens are minted, within the budget of calls.
+
+    GitHub's own pauses are the gate's business (activities/gate.py), through which `github` goes.
+    """
 
     def __init__(
         self,
@@ -68,17 +72,16 @@ class Tokens:
         clock: Callable[[], float],
         *,
         jit: bool = False,
-        throttled: Callable[[str, float], Awaitable[None]] | None = None,
     ) -> None:
-        """`clock` gives epoch seconds; `throttled` hears of an org that GitHub paused."""
+        """`clock` gives epoch seconds."""
         self._github = github
         self._budget = budget
         self._clock = clock
         self._jit = jit
-        self._throttled = throttled
         self._store = TokenStore()
         self._locks: dict[str, asyncio.Lock] = {}
         self._refreshing: set[asyncio.Task[RunnerToken]] = set()
+        self._sought: dict[str, asyncio.Future[None]] = {}
 
     async def ready(self, repo: str) -> RunnerToken | None:
         """Make sure that a launch can go: a cached token, or (jit) room in the budget.
@@ -88,6 +91,29 @@ class Tokens:
         if self._jit:
             self._room(repo, self._github.calls_for_token(repo))
             return None
+        return await self.registration(repo)
+
+    async def at_hand(self, repo: str, name: str, labels: list[str]) -> RunnerToken | None:
+        """What the runner `name` registers with, if it can be had without waiting for GitHub.
+
+        A cached token; in jit mode one that is minted now, if there is room for it. None says
+        that the caller should have `ready` called (on the queue that orders such calls). Only the
+        first caller of a repository hears so at once: the others wait a moment for what it gets.
+        Raises GitHub's errors (jit).
+        """
+        if self._jit:
+            try:
+                self._room(repo, self._github.calls_for_token(repo))
+            except (Deferred, RateLimited):
+                return None
+            return await self.credential(repo, name, labels)
+        if self._freshness(self._store.tokens.get(_key(repo))) == "stale":
+            if repo not in self._sought:
+                self._seek(repo)
+                return None
+            await asyncio.wait([self._sought[repo]])
+            if self._freshness(self._store.tokens.get(_key(repo))) == "stale":
+                return None
         return await self.registration(repo)
 
     async def credential(self, repo: str, name: str, labels: list[str]) -> RunnerToken:
@@ -116,9 +142,12 @@ class Tokens:
             cached = self._store.tokens.get(_key(repo))
             if cached and self._freshness(cached) == "fresh":
                 return cached  # another caller's flight brought it
-            self._spend(repo, self._github.calls_for_token(repo))
-            token = await self._call(repo, lambda: self._github.registration_token(repo))
-            self._store.tokens[_key(repo)] = token
+            try:
+                self._spend(repo, self._github.calls_for_token(repo))
+                token = await self._call(repo, lambda: self._github.registration_token(repo))
+                self._store.tokens[_key(repo)] = token
+            finally:
+                self._found(repo)
             return token
 
     async def _call(self, repo: str, call: Callable[[], Awaitable[RunnerToken]]) -> RunnerToken:
@@ -129,14 +158,6 @@ class Tokens:
             arrivals = self._store.arrivals
             arrivals[repo] = arrivals.get(repo, 0.0) - self._budget.per_repo.interval
             raise
-        except RateLimited as error:
-            org = org_of(repo)
-            self._store.paused_until[org] = max(
-                error.until, self._store.paused_until.get(org, 0.0)
-            )
-            if self._throttled:
-                await self._throttled(org, error.until)
-            raise
 
     def _refreshed(self, task: "asyncio.Task[RunnerToken]") -> None:
         self._refreshing.discard(task)
@@ -144,10 +165,18 @@ class Tokens:
             # The old token serves for five more minutes; the next caller tries again.
             logger.warning("a runner token could not be refreshed: %s", error)
 
-    def _gate(self, repo: str) -> None:
-        wait = self._store.paused_until.get(org_of(repo), 0.0) - self._clock()
-        if wait > 0:
-            raise Deferred(wait)
+    def _seek(self, repo: str) -> None:
+        """Somebody has been sent for a token; whoever comes next may wait for it a moment."""
+        loop = asyncio.get_running_loop()
+        sought = self._sought[repo] = loop.create_future()
+        loop.call_later(SOUGHT_SECONDS, self._found, repo, sought)
+
+    def _found(self, repo: str, sought: asyncio.Future[None] | None = None) -> None:
+        """The search has ended, well or not: those who wait may look."""
+        ours = self._sought.get(repo)
+        if ours is not None and sought in (None, ours):
+            del self._sought[repo]
+            ours.set_result(None)
 
     def _spend(self, repo: str, calls: int) -> None:
         """Take from the organization's and the repository's bucket, or from neither."""
@@ -155,7 +184,6 @@ class Tokens:
 
     def _room(self, repo: str, calls: int) -> dict[str, float]:
         """Both buckets as they would be after so many calls. Raises Deferred."""
-        self._gate(repo)
         now, arrivals = self._clock(), self._store.arrivals
         org = org_of(repo)
         of_org = token_bucket.take(arrivals.get(org, 0.0), self._budget.per_org, now, calls)

@@ -51,7 +51,7 @@ class Starter:
         self._eager = eager
         self._flights: dict[str, asyncio.Task[str]] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
-        self._known_busy: OrderedDict[str, None] = OrderedDict()  # runners whose job was told
+        self._busy: OrderedDict[str, asyncio.Task[bool]] = OrderedDict()  # by runner name
         self._repos: OrderedDict[str, str] = OrderedDict()  # job id → owner/repo
 
     def classify(self, event: JobEvent) -> Classified:
@@ -96,15 +96,26 @@ class Starter:
             )
         launched_for = names.job_of_runner(event.runner_name)
         if launched_for and launched_for != event.job_id:
-            if event.runner_name in self._known_busy:
-                return "accepted"  # a runner takes one job: at its end there is no more to tell
-            owner = await self._workflow_of(launched_for, event)
-            if owner and await self._signal(
-                owner, "runner_busy", RunnerBusy(event.runner_name, event.job_id)
-            ):
-                told = True
-                _remember(self._known_busy, event.runner_name, None)
+            told = await self._tell_owner(launched_for, event) or told
         return "accepted" if told else "duplicate"
+
+    async def _tell_owner(self, launched_for: str, event: JobEvent) -> bool:
+        """Tell the job that a runner was launched for what it took: once, for it takes one job.
+
+        Begin and end of a short job come at once: the second shares the first's flight.
+        """
+        name = event.runner_name
+        flight = self._busy.get(name)
+        if flight is None:
+            flight = asyncio.create_task(self._runner_busy(launched_for, event))
+            _remember(self._busy, name, flight)
+            flight.add_done_callback(lambda done: _succeeded(done) or self._busy.pop(name, None))
+        return await asyncio.shield(flight)
+
+    async def _runner_busy(self, launched_for: str, event: JobEvent) -> bool:
+        owner = await self._workflow_of(launched_for, event)
+        message = RunnerBusy(event.runner_name, event.job_id)
+        return bool(owner) and await self._signal(owner, "runner_busy", message)
 
     async def _start(self, workflow_id: str, event: JobEvent) -> str:
         outcome = "accepted"
@@ -223,6 +234,10 @@ def _search_attributes(job: JobInput) -> TypedSearchAttributes:
             SearchAttributePair(PRIORITY, job.priority),
         ]
     )
+
+
+def _succeeded(flight: asyncio.Task[bool]) -> bool:
+    return not flight.cancelled() and flight.exception() is None and flight.result()
 
 
 def _remember(memory: OrderedDict[str, T], key: str, value: T) -> None:

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from checker.history import Event, History
 
+# Failures of launch_runner from before anything is launched: the name is used for the next try.
+NOTHING_BEGUN = ("TokenMissing", "TokenDeferred", "GitHubRefused")
 RUNNER_NAME = re.compile(r"penstock-(\d+)-(\d+)")  # the design's contract, section 11
 
 
@@ -129,8 +131,17 @@ def _read_run(job: JobRun, run: History, known: set[tuple[str, float]]) -> None:
                     and (answer.get("result") == "gone")
                 ):
                     _gone(job, str(table(act.arguments).get("name", "")), event.time)
+            case "ACTIVITY_TASK_FAILED":
+                launch = launches.get(str(event.attributes.get("scheduledEventId")))
+                if launch and _failure_type(event) in NOTHING_BEGUN:
+                    job.launches.remove(launch)
             case _:
                 pass
+
+
+def _failure_type(event: Event) -> str:
+    failure = event.attributes.get("failure", {})
+    return str(failure.get("applicationFailureInfo", {}).get("type", ""))
 
 
 def _read_signal(job: JobRun, event: Event) -> None:

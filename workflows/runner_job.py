@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -11,79 +10,32 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.dead_letters import DeadLetter, DeadLetterActivities
-    from activities.errors import GITHUB_REFUSED, LAUNCH_REFUSED, TOKEN_DEFERRED
+    from activities.errors import GITHUB_REFUSED, LAUNCH_REFUSED, TOKEN_DEFERRED, TOKEN_MISSING
     from activities.jobs import JobActivities, JobQuestion
     from activities.runners import LaunchRequest, RetireRequest, RunnerActivities
     from activities.tokens import TokenActivities, TokenRequest
     from activities.workflows import Permit, WorkflowActivities
     from policy import job as rules
     from policy import names, priority
-    from policy.job import JobState, Patience
+    from policy.job import Step
+    from policy.job_state import JobState
     from policy.limits import org_of
     from policy.messages import Acquire, Claim, Granted, Release
     from workflows.alarm import Alarm
+    from workflows.job_messages import (
+        JobCompleted,
+        JobInProgress,
+        JobInput,
+        JobResult,
+        RunnerBusy,
+        RunnerGone,
+    )
     from workflows.options import HEARTBEAT, ONE_TRY, PATIENT, TOKEN_AND_LAUNCH
     from workflows.send import send
 
 T = TypeVar("T")
 UNAVAILABLE_PAUSE = 60.0  # seconds a job steps back when tokens cannot be had at all
 LONGEST_PAUSE = 600.0
-
-
-@dataclass
-class JobInput:
-    """A job of ours, as its first webhook told it."""
-
-    repo: str  # owner/repo, lower case
-    job_id: str
-    labels: list[str] = field(default_factory=list[str])
-    priority: str = "normal"
-    queued_at: float = 0.0
-    patience: Patience = field(default_factory=Patience)
-    asked: bool = True  # whoever started us asks the semaphore too
-
-
-@dataclass
-class JobInProgress:
-    """GitHub gave the job to this runner."""
-
-    runner_name: str = ""
-
-
-@dataclass
-class JobCompleted:
-    """The job has ended."""
-
-    conclusion: str = ""
-    runner_name: str = ""
-
-
-@dataclass
-class RunnerBusy:
-    """A runner of ours took this job (its own or another's)."""
-
-    runner_name: str
-    job_id: str = ""
-
-
-@dataclass
-class RunnerGone:
-    """A runner of ours has ended."""
-
-    runner_name: str
-
-
-@dataclass
-class JobResult:
-    """How it went. Durations are seconds."""
-
-    outcome: str
-    conclusion: str
-    waited: float  # from the webhook to the first permit
-    ran: float  # all runners launched for it, together
-    runner: str
-    launches: int
-    reason: str = ""
 
 
 @workflow.defn(name="RunnerJob")
@@ -117,7 +69,7 @@ class RunnerJob:
                 case rules.END:
                     return await self._end(step.outcome)
                 case rules.WAIT:
-                    await self._wait(step.until)
+                    await self._wait(step)
                 case rules.ACQUIRE:
                     await self._acquire()
                 case rules.RELEASE:
@@ -169,6 +121,12 @@ class RunnerJob:
         rules.runner_gone(self._state, event.runner_name, self._job.patience, now)
         self._news = True
 
+    @workflow.signal
+    def nudge(self) -> None:
+        """The semaphore that watches over us says that it is time to look at the clock."""
+        rules.nudged(self._state, workflow.now().timestamp())
+        self._news = True
+
     @workflow.query
     def explain(self) -> dict[str, Any]:
         """What the job waits for, and all that is known of it."""
@@ -203,8 +161,8 @@ class RunnerJob:
             state.not_before,
         )
 
-    async def _wait(self, until: float | None) -> None:
-        self._alarm.set(until)
+    async def _wait(self, step: Step) -> None:
+        self._alarm.set(None if step.backstop else step.until)
         try:
             await workflow.wait_condition(lambda: self._news or self._alarm.rang)
         except asyncio.CancelledError:
@@ -229,7 +187,8 @@ class RunnerJob:
         request = Acquire(
             workflow.info().workflow_id, self._job.priority, state.queued_at, state.not_before
         )
-        await self._tell(Permit(self._job.repo, acquire=request))
+        if not await self._finish(send(names.semaphore_id(self._job.repo), "acquire", request)):
+            await self._tell(Permit(self._job.repo, acquire=request))
         if not state.lease:
             rules.asked(state, workflow.now().timestamp())
 
@@ -275,15 +234,19 @@ class RunnerJob:
         except ActivityError as error:
             self._hold_up(error)
         else:
-            self._state.token_ready = True
+            rules.token_ready(self._state)
 
     async def _launch(self) -> None:
         state = self._state
         name = names.runner_name(self._job.job_id, state.launches + 1)
-        rules.launching(state, name, workflow.now().timestamp())
         request = LaunchRequest(
-            workflow.info().workflow_id, self._job.repo, name, self._job.labels
+            workflow.info().workflow_id,
+            self._job.repo,
+            name,
+            self._job.labels,
+            token_ready=state.token_ready,
         )
+        rules.launching(state, name, workflow.now().timestamp())
         try:
             await self._finish(
                 workflow.execute_activity_method(
@@ -298,6 +261,9 @@ class RunnerJob:
             )
         except ActivityError as error:
             kind = _type_of(error)
+            if kind == TOKEN_MISSING:
+                rules.token_missing(state)
+                return
             if kind in (TOKEN_DEFERRED, GITHUB_REFUSED):
                 rules.launch_undone(state)
                 self._hold_up(error)

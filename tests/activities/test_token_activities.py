@@ -8,7 +8,13 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.clients.github import Credentials
-from activities.errors import GITHUB_REFUSED, LAUNCH_REFUSED, TOKEN_DEFERRED, GitHubUnavailable
+from activities.errors import (
+    GITHUB_REFUSED,
+    LAUNCH_REFUSED,
+    TOKEN_DEFERRED,
+    TOKEN_MISSING,
+    GitHubUnavailable,
+)
 from activities.github import JobRecord
 from activities.jobs import JobActivities, JobQuestion
 from activities.runners import LaunchRequest, Retired, RetireRequest, RunnerActivities
@@ -101,7 +107,37 @@ def runner_activities(hub, launcher, budget=WIDE, client=None):
     return RunnerActivities(launcher, Tokens(client, budget, hub.clock), client, hub.clock)
 
 
-WANTED = LaunchRequest("runner-job/acme/api/1", REPO, "penstock-1-1", ["linux"])
+FIRST = LaunchRequest("runner-job/acme/api/1", REPO, "penstock-1-1", ["linux"])
+WANTED = dataclasses.replace(FIRST, token_ready=True)
+
+
+async def test_a_launch_without_a_token_says_so_at_once(hub, runners):
+    """GitHub is not asked; once there is a token, the same launch goes."""
+    client = hub.client()
+    launcher = runners.launcher()
+    tokens = Tokens(client, WIDE, hub.clock)
+    activities = RunnerActivities(launcher, tokens, client, hub.clock)
+    with pytest.raises(ApplicationError) as caught:
+        await ActivityEnvironment().run(activities.launch_runner, FIRST)
+    error = caught.value
+    assert (error.type, error.non_retryable) == (TOKEN_MISSING, True)
+    assert error.category == ApplicationErrorCategory.BENIGN
+    assert await hub.calls() == []
+    assert await launcher.all() == []
+    await tokens.ready(REPO)
+    reference = await ActivityEnvironment().run(activities.launch_runner, FIRST)
+    assert (reference.name, reference.alive) == (FIRST.name, True)
+
+
+async def test_a_launch_tried_again_finds_its_runner_without_a_token(hub, runners):
+    """By another worker with no token: the runner lives, or has ended and nobody heard of it."""
+    first = runners.launcher()
+    await ActivityEnvironment().run(runner_activities(hub, first).launch_runner, WANTED)
+    for alive in (True, False):
+        another = runner_activities(hub, runners.launcher())
+        found = await ActivityEnvironment().run(another.launch_runner, FIRST)
+        assert (found.name, found.alive) == (FIRST.name, alive)
+        await first.stop(FIRST.name)
 
 
 async def test_a_launch_tells_no_secret(hub, runners):
@@ -146,7 +182,8 @@ async def test_a_launch_that_must_wait_or_cannot_be(hub, runners):
     await hub.break_("secondary_limit", retry_after=20, times=0)
     for ask in (
         lambda: ActivityEnvironment().run(
-            activities.launch_runner, LaunchRequest("w", "acme/web", "penstock-2-1", ["linux"])
+            activities.launch_runner,
+            LaunchRequest("w", "acme/web", "penstock-2-1", ["linux"], token_ready=True),
         ),
         lambda: ActivityEnvironment().run(
             activities.retire_runner, RetireRequest(REPO, "penstock-2-1")

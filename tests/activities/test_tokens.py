@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from activities import tokens as module
 from activities.errors import Deferred, GitHubUnavailable, RateLimited
+from activities.gate import GatedGitHub
 from activities.tokens import Budget, Tokens
 from policy.token_bucket import Rate
 
@@ -18,6 +20,10 @@ MINUTE = 60.0
 async def mints(hub) -> int:
     """How many registration tokens GitHub made since the last time."""
     return (await hub.calls()).count(MINT)
+
+
+async def nobody(_org: str, _until: float) -> None:
+    """Hears of pauses."""
 
 
 async def test_a_hundred_callers_one_mint(hub):
@@ -150,26 +156,19 @@ async def test_failures_at_once_stay_within_the_budget(hub):
 
 async def test_a_pause_holds_for_the_whole_organization(hub):
     """Nothing is asked before GitHub's own time, by any repository of that organization."""
-    heard = []
-
-    async def throttled(org: str, until: float) -> None:
-        heard.append((org, until))
-
-    tokens = Tokens(hub.client(), WIDE, hub.clock, throttled=throttled)
+    tight = Budget(Rate(10, 60), Rate(2, 3600))
+    tokens = Tokens(GatedGitHub(hub.client(), hub.clock, nobody), tight, hub.clock)
     await hub.break_("secondary_limit", retry_after=50)
     began = hub.clock()
-    with pytest.raises(RateLimited) as limited:
-        await tokens.registration(REPO)
-    assert heard == [("acme", limited.value.until)]
-    assert limited.value.until == pytest.approx(began + 50, abs=1)
     await hub.calls()
-    for repo in (REPO, "acme/web"):
-        with pytest.raises(Deferred) as caught:
+    for repo in (REPO, REPO, REPO, "acme/web", "acme/web", "acme/web"):
+        with pytest.raises(RateLimited) as caught:
             await tokens.registration(repo)
-        assert caught.value.retry_after == pytest.approx(50, abs=1)
-    assert await hub.calls() == []
+        assert caught.value.until == pytest.approx(began + 50, abs=1)
+    assert len(await hub.calls()) == 1, "in a pause nothing is asked"
     await hub.pass_(51)
-    assert (await tokens.registration("acme/web")).value
+    for repo in (REPO, "acme/web"):
+        assert (await tokens.registration(repo)).value, "in a pause nothing is spent"
     assert (await hub.call("GET", "summary"))["calls"]["too_early"] == 0
 
 
@@ -201,10 +200,75 @@ async def test_jit_mints_one_for_each_runner(hub):
 
 async def test_jit_pauses_as_well(hub):
     """A pause refuses the launch before it is tried."""
-    tokens = Tokens(hub.client(), WIDE, hub.clock, jit=True)
+    tokens = Tokens(GatedGitHub(hub.client(), hub.clock, nobody), WIDE, hub.clock, jit=True)
     await hub.break_("primary_limit", seconds=40)
     with pytest.raises(RateLimited):
         await tokens.credential(REPO, "penstock-1-1", ["linux"])
-    with pytest.raises(Deferred) as caught:
+    with pytest.raises(RateLimited) as caught:
         await tokens.ready("acme/web")
-    assert caught.value.retry_after == pytest.approx(40, abs=1.1)
+    assert caught.value.until == pytest.approx(hub.clock() + 40, abs=1.1)
+    assert await tokens.at_hand("acme/web", "penstock-1-1", ["linux"]) is None
+
+
+async def test_a_token_at_hand_costs_no_call(hub):
+    """A cached one is given; one that is getting old too, and a new one comes behind it."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    token = await tokens.registration(REPO)
+    await hub.calls()
+    assert await tokens.at_hand(REPO, "penstock-1-1", ["linux"]) == token
+    assert await hub.calls() == []
+    await hub.pass_(45.1 * MINUTE)
+    await mints(hub)
+    assert await tokens.at_hand(REPO, "penstock-1-1", ["linux"]) == token
+    async with asyncio.timeout(10):
+        while await mints(hub) == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_the_first_to_miss_a_token_is_sent_for_it_and_the_others_wait(hub):
+    """Of ten launches at once, one needs the step that fetches a token."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    launches = [
+        asyncio.create_task(tokens.at_hand(REPO, f"penstock-{n}-1", ["linux"])) for n in range(10)
+    ]
+    assert await launches[0] is None
+    assert await tokens.at_hand("acme/web", "penstock-11-1", ["linux"]) is None, "another's first"
+    token = await tokens.ready(REPO)
+    assert [await launch for launch in launches[1:]] == [token] * 9
+    assert await mints(hub) == 1
+
+
+async def test_a_token_fetched_in_vain_makes_nobody_wait(hub):
+    """GitHub is down: those who waited go the long way as well."""
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    await hub.break_("status", status=502, times=0)
+    assert await tokens.at_hand(REPO, "penstock-1-1", ["linux"]) is None
+    waits = asyncio.create_task(tokens.at_hand(REPO, "penstock-2-1", ["linux"]))
+    with pytest.raises(GitHubUnavailable):
+        await tokens.ready(REPO)
+    assert await waits is None
+    assert await tokens.at_hand(REPO, "penstock-3-1", ["linux"]) is None, "the first again"
+
+
+async def test_a_token_that_nobody_fetches_is_not_waited_for_long(hub, monkeypatch):
+    """The job that was sent for it may be gone; a token of later is found all the same."""
+    monkeypatch.setattr(module, "SOUGHT_SECONDS", 0.1)
+    tokens = Tokens(hub.client(), WIDE, hub.clock)
+    assert await tokens.at_hand(REPO, "penstock-1-1", ["linux"]) is None
+    assert await tokens.at_hand(REPO, "penstock-2-1", ["linux"]) is None
+    token = await tokens.ready(REPO)
+    assert await tokens.at_hand(REPO, "penstock-2-1", ["linux"]) == token
+
+
+async def test_jit_is_at_hand_while_there_is_room(hub):
+    """Minted at once within the budget; beyond it the caller hears so, and nothing is spent."""
+    tokens = Tokens(hub.client(), Budget(Rate(4, 60), Rate(100, 60)), hub.clock, jit=True)
+    for number in (1, 2):
+        made = await tokens.at_hand(REPO, f"penstock-{number}-1", ["linux"])
+        assert made is not None
+        assert made.jit
+    for _ in range(5):
+        assert await tokens.at_hand(REPO, "penstock-3-1", ["linux"]) is None
+    assert len(await hub.calls()) == 4
+    await hub.pass_(15)
+    assert await tokens.at_hand(REPO, "penstock-3-1", ["linux"])

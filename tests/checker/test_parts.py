@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from checker import actions, check, history, sweep
+from checker import actions, check, history, jobs, sweep
 from checker.export import export
 from checker.figures import Spread, summary
-from tests.checker.made import T0, Run, Story, payload
+from tests.checker.made import T0, Run, Story, payload, payloads
 
 
 def test_a_history_is_read_as_plain_data() -> None:
@@ -131,6 +131,22 @@ def test_billable_actions() -> None:
     for _ in range(2):
         run.add("MARKER_RECORDED", 3.0, workflowTaskCompletedEventId="7")
     assert actions.count(run.history) == 1 + 1 + 1 + 3 + 2 + 1
+
+
+def test_a_launch_that_found_no_token_has_begun_nothing() -> None:
+    run = Run("RunnerJob", "runner-job/a/b/1", None, 0.0)
+    for at, kind in ((1.0, "TokenMissing"), (2.0, "LaunchRefused")):
+        number = run.add(
+            "ACTIVITY_TASK_SCHEDULED",
+            at,
+            activityType={"name": "launch_runner"},
+            input=payloads({"name": "penstock-1-1"}),
+        )
+        failure = {"applicationFailureInfo": {"type": kind}}
+        run.add("ACTIVITY_TASK_FAILED", at + 0.1, scheduledEventId=number, failure=failure)
+    run.act("launch_runner", 3.0, {"name": "penstock-1-1"}, {"provider_id": "7"})
+    (job,) = jobs.read([run.history]).values()
+    assert [launch.scheduled_at - T0 for launch in job.launches] == [2.0, 3.0]
 
 
 def test_quantiles_are_nearest_ranks() -> None:

@@ -7,24 +7,28 @@ from collections.abc import Iterator
 import pytest
 
 from policy import job as rules
-from policy.job import JobState, Patience, Step
+from policy.job import Step
+from policy.job_state import NUDGE_SLACK_SECONDS, JobState, Patience
 
-PATIENCE = Patience(
+# All waits shorter than a nudge takes to come, and all as they are by default.
+SHORT = Patience(
     reacquire=3, queue=40, start=6, finish=3, report=6, look_up=10, relaunch=1, max_launches=2
 )
+USUAL = Patience(relaunch=1, max_launches=2)
 OURS, FOREIGN = "penstock-7-1", "penstock-8-1"
-TICKS = (1.0, 6.0, 40.0)
 
 
 class Life:
     """A job's state, the world it lives in, and what may still happen to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self.ticks = (1.0, patience.start, patience.queue)
         self.now = 100.0
         self.state = JobState(queued_at=100.0)
         self.lease_made = 0
         self.alive: str = ""  # the runner that truly lives
-        self.budget = {"granted": 3, "tick": 6, "event": 4, "stop": 1, "token": 1}
+        self.budget = {"granted": 3, "tick": 6, "event": 4, "stop": 1, "token": 1, "nudge": 2}
         self.served = 0
         self.ended = False
         rules.asked(self.state, self.now)
@@ -46,8 +50,10 @@ class Life:
             yield "in_progress", FOREIGN
             yield "completed", "success"
             yield "completed", "cancelled"
+        if budget["nudge"]:
+            yield "nudge", None
         if budget["tick"]:
-            for seconds in TICKS:
+            for seconds in self.ticks:
                 yield "tick", seconds
 
     def happen(self, what: str, detail: object) -> None:
@@ -63,6 +69,9 @@ class Life:
         elif what == "stop":
             self.budget["stop"] -= 1
             state.stop_asked = True
+        elif what == "nudge":
+            self.budget["nudge"] -= 1
+            rules.nudged(state, self.now)
         elif what == "tick":
             self.budget["tick"] -= 1
             self.now += float(detail)
@@ -75,7 +84,7 @@ class Life:
                 rules.runner_busy(state, state.runner_name, str(detail))
             elif what == "gone":
                 self.alive = ""
-                rules.runner_gone(state, str(detail), PATIENCE, self.now)
+                rules.runner_gone(state, str(detail), self.patience, self.now)
             else:
                 rules.completed(state, str(detail), state.on_runner, self.now)
 
@@ -83,7 +92,7 @@ class Life:
         """What may come of a step that we take."""
         return {
             rules.TOKEN: ("ready", "deferred") if self.budget["token"] else ("ready",),
-            rules.LAUNCH: ("started", "refused", "no token"),
+            rules.LAUNCH: ("started", "refused", "no token", "none at hand"),
             rules.RETIRE: ("gone", "busy"),
             rules.LOOK_UP: ("completed", "missing", "queued", "in_progress", ""),
         }.get(step.do, ("done",))
@@ -97,8 +106,9 @@ class Life:
             assert not self.alive, "a permit outlives its runner"
             rules.released(state, state.lease)
         elif step.do == rules.TOKEN:
+            assert state.lease, "no token without a lease"
             if answer == "ready":
-                state.token_ready = True
+                rules.token_ready(state)
             else:
                 self.budget["token"] -= 1
                 rules.hold_up(state, "throttled", now + 5)
@@ -106,12 +116,17 @@ class Life:
             assert state.lease, "no launch without a lease"
             assert state.phase == "queued", "no launch for a job that is not queued"
             assert not self.alive, "never two runners"
+            seen_to = state.token_ready
             rules.launching(state, f"penstock-7-{state.launches + 1}", now)
             assert state.runner == "starting"
+            assert not state.token_ready, "what was seen to serves one launch"
             if answer == "started":
                 self.alive = state.runner_name
             elif answer == "refused":
-                rules.launch_failed(state, "no capacity", PATIENCE, now)
+                rules.launch_failed(state, "no capacity", self.patience, now)
+            elif answer == "none at hand" and not seen_to:
+                rules.token_missing(state)
+                assert rules.decide(state, self.patience, now).do == rules.TOKEN
             else:
                 rules.launch_undone(state)
                 rules.hold_up(state, "throttled", now + 5)
@@ -119,7 +134,7 @@ class Life:
             assert state.runner in ("starting", "busy")
             if answer == "gone":
                 self.alive = ""
-            rules.retired(state, answer, PATIENCE, now)
+            rules.retired(state, answer, self.patience, now)
         elif step.do == rules.LOOK_UP:
             rules.looked_up(state, answer, "success", now)
         else:
@@ -140,10 +155,29 @@ class Life:
                 state[name] = max(-50.0, value - self.now) if value else None
         return repr((state, self.alive, self.budget, self.lease_made, self.ended)).encode()
 
+    def wait_out(self, step: Step) -> None:
+        """Time passes until the wait's end, by our own timer or the semaphore's nudge."""
+        assert step.until is not None
+        if not step.backstop:
+            self.now = step.until
+            return
+        assert self.state.watched, "nobody nudges it"
+        self.now = max(self.now, self.state.nudge_at)
+        if self.now < step.until + NUDGE_SLACK_SECONDS:
+            rules.nudged(self.state, self.now)
+            after = rules.decide(self.state, self.patience, self.now)
+            if self.state.lease:
+                assert not after.backstop, "a holder is nudged once"
+        else:
+            # Only the runner's end after its job's may be waited for longer than configured.
+            assert step.why == "its runner ends"
+            assert self.patience.finish >= Patience.finish
+            rules.nudged(self.state, self.now)
 
-def _walk(most: int) -> tuple[dict[bytes, set[bytes]], set[bytes], set[bytes]]:
+
+def _walk(patience: Patience, most: int) -> tuple[dict[bytes, set[bytes]], set[bytes], set[bytes]]:
     """The graph of lives: edges backwards, the ended ones, and those whose future is not cut."""
-    start = Life()
+    start = Life(patience)
     seen = {start.key()}
     backwards: dict[bytes, set[bytes]] = defaultdict(set)
     ended: set[bytes] = set()
@@ -157,7 +191,7 @@ def _walk(most: int) -> tuple[dict[bytes, set[bytes]], set[bytes], set[bytes]]:
         if life.ended:
             ended.add(key)
             continue
-        step = rules.decide(life.state, PATIENCE, life.now)
+        step = rules.decide(life.state, patience, life.now)
         following: list[Life] = []
         if step.do == rules.WAIT:
             assert step.until is None or step.until > life.now, f"a wait that is over: {step}"
@@ -167,16 +201,16 @@ def _walk(most: int) -> tuple[dict[bytes, set[bytes]], set[bytes], set[bytes]]:
                 following.append(after)
             if step.until is not None:
                 after = pickle.loads(here)
-                after.now = step.until
+                after.wait_out(step)
                 following.append(after)
         else:
             for answer in life.answers(step):
                 after = pickle.loads(here)
                 after.take(step, answer)
-                again = rules.decide(after.state, PATIENCE, after.now)
+                again = rules.decide(after.state, patience, after.now)
                 assert after.ended or again != step or after.key() != key, f"{step} repeats"
                 following.append(after)
-        assert life.state.wasted <= PATIENCE.max_launches
+        assert life.state.wasted <= patience.max_launches
         for after in following:
             after_key = after.key()
             backwards[after_key].add(key)
@@ -186,9 +220,10 @@ def _walk(most: int) -> tuple[dict[bytes, set[bytes]], set[bytes], set[bytes]]:
     return backwards, ended, explored
 
 
-def test_no_order_of_events_breaks_a_job() -> None:
+@pytest.mark.parametrize("patience", [SHORT, USUAL], ids=["short", "usual"])
+def test_no_order_of_events_breaks_a_job(patience: Patience) -> None:
     """The laws of each step hold in every life within the bound (asserted in `take`)."""
-    _, ended, explored = _walk(10_000)
+    _, ended, explored = _walk(patience, 8_000)
     print(f"{len(explored)} states")
     assert ended
 
@@ -198,33 +233,34 @@ def _settle(life: Life, dice: list[str]) -> str:
     for _ in range(60):
         if life.ended:
             return "ended"
-        step = rules.decide(life.state, PATIENCE, life.now)
+        step = rules.decide(life.state, life.patience, life.now)
         if step.do != rules.WAIT:
             life.take(step, "gone" if step.do == rules.RETIRE else life.answers(step)[0])
         elif step.until is not None:
-            life.now = step.until
+            life.wait_out(step)
         else:  # only our own runner's end can be waited for without a limit
             dice.append(step.why)
             assert life.state.runner == "busy"
             life.alive = ""
-            rules.runner_gone(life.state, life.state.runner_name, PATIENCE, life.now)
+            rules.runner_gone(life.state, life.state.runner_name, life.patience, life.now)
     return life.state.phase
 
 
-def test_every_job_comes_to_an_end() -> None:
-    """From each state, with nothing but time and the end of its runner, the job ends."""
-    start = Life()
+@pytest.mark.parametrize("patience", [SHORT, USUAL], ids=["short", "usual"])
+def test_every_job_comes_to_an_end(patience: Patience) -> None:
+    """From each state, with nothing but time, nudges and the end of its runner, the job ends."""
+    start = Life(patience)
     seen = {start.key()}
     todo = deque([pickle.dumps(start, -1)])
     done = 0
-    while todo and done < 3000:
+    while todo and done < 2500:
         here = todo.popleft()
         done += 1
         assert _settle(pickle.loads(here), []) == "ended"
         life: Life = pickle.loads(here)
         if life.ended:
             continue
-        step = rules.decide(life.state, PATIENCE, life.now)
+        step = rules.decide(life.state, patience, life.now)
         waits = step.do == rules.WAIT
         for event in life.events() if waits else ((answer, None) for answer in life.answers(step)):
             after: Life = pickle.loads(here)
@@ -247,23 +283,23 @@ def launched(now: float = 0.0) -> JobState:
 
 
 def test_the_plain_story() -> None:
-    """Granted, token, launch, in progress, completed, gone, released, ended: in that order."""
+    """Granted, launch, in progress, completed, gone, released, ended: and not one timer."""
     patience, state = Patience(), JobState(queued_at=1.0)
     assert rules.decide(state, patience, 1.0).do == rules.ACQUIRE
     rules.asked(state, 1.0)
     assert rules.decide(state, patience, 1.0) == Step(
-        rules.WAIT, "it waits for a permit of its repository", 301.0
+        rules.WAIT, "it waits for a permit of its repository", 3601.0, backstop=True
     )
     rules.granted(state, "e/1", 1.0)
-    assert rules.decide(state, patience, 1.0).do == rules.TOKEN
-    state.token_ready = True
     assert rules.decide(state, patience, 1.0).do == rules.LAUNCH
     rules.launching(state, OURS, 1.0)
     rules.in_progress(state, OURS, 5.0)
     rules.runner_busy(state, OURS, "7")
     assert rules.decide(state, patience, 5.0).do == rules.WAIT
     rules.completed(state, "success", OURS, 60.0)
-    assert rules.decide(state, patience, 60.0) == Step(rules.WAIT, "its runner ends", 360.0)
+    assert rules.decide(state, patience, 60.0) == Step(
+        rules.WAIT, "its runner ends", 360.0, backstop=True
+    )
     rules.runner_gone(state, OURS, patience, 61.0)
     assert rules.decide(state, patience, 61.0).do == rules.RELEASE
     rules.released(state, state.lease)
@@ -328,7 +364,6 @@ def test_a_runner_nobody_used_is_retired_and_replaced_a_few_times() -> None:
         now = pause.until
         assert rules.decide(state, patience, now).do == rules.ACQUIRE
         rules.granted(state, f"z/{attempt}", now)
-        state.token_ready = True
         assert rules.decide(state, patience, now).do == rules.LAUNCH
         rules.launching(state, f"penstock-7-{attempt + 1}", now)
     rules.released(state, state.lease)
@@ -350,6 +385,29 @@ def test_a_launch_that_did_not_begin_does_not_count() -> None:
     assert (state.runner, state.launches, state.wasted) == ("none", 0, 0)
 
 
+def test_a_token_is_seen_to_only_if_a_launch_found_none() -> None:
+    """Launch, token, the same launch again: its name and its number are not used up."""
+    state, patience = launched(), Patience()
+    rules.token_missing(state)
+    assert (state.runner, state.launches, state.wasted) == ("none", 0, 0)
+    assert rules.decide(state, patience, 1.0).do == rules.TOKEN
+    rules.token_ready(state)
+    assert rules.decide(state, patience, 1.0).do == rules.LAUNCH
+    assert state.token_ready, "this launch waits for its token as long as need be"
+    rules.launching(state, OURS, 2.0)
+    assert (state.launches, state.token_ready, state.token_missing) == (1, False, False)
+
+
+@pytest.mark.parametrize("undo", [rules.token_missing, rules.launch_undone])
+def test_a_runner_heard_of_was_launched_whatever_the_answer(undo) -> None:
+    """An earlier try of the launch began it, and its end came before the later try's answer."""
+    state, patience = launched(), Patience()
+    rules.runner_gone(state, OURS, patience, 1.0)
+    undo(state)
+    assert (state.runner, state.launches, state.wasted) == ("gone", 1, 1)
+    assert not state.token_missing
+
+
 def test_a_busy_runner_is_left_alone() -> None:
     """GitHub says busy: it works for another job, and ours waits for its end."""
     state, patience = launched(), Patience()
@@ -366,7 +424,9 @@ def test_a_job_served_by_anothers_runner_sees_its_own_off() -> None:
     """Our runner idles: it is retired at the job's end, then the permit goes back."""
     state, patience = launched(), Patience()
     rules.in_progress(state, FOREIGN, 5.0)
-    assert rules.decide(state, patience, 5.0) == Step(rules.WAIT, "its runner starts", 600.0)
+    assert rules.decide(state, patience, 5.0) == Step(
+        rules.WAIT, "its runner starts", 600.0, backstop=True
+    )
     rules.completed(state, "success", FOREIGN, 20.0)
     assert rules.decide(state, patience, 20.0).do == rules.RETIRE
     rules.retired(state, "gone", patience, 21.0)
