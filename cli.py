@@ -25,6 +25,7 @@ from commands import fleet
 from commands.arguments import number_of, pair, whole_number
 from commands.common import CONFIG, OUTPUT, REASON, actor, ask, run
 from commands.dev import run_dev, until_stopped
+from commands.explain import explain_job
 from commands.output import as_json, console, drain_line, print_drain, print_json, print_table, say
 from demo.run import run_demo
 from demo.site import SiteError
@@ -195,6 +196,9 @@ def jobs(
         return
     rows = [(a["repo"], a["job_id"], a["state"], a["permit"], a["why"]) for a in answers]
     print_table(("repository", "job", "state", "permit", "why"), rows)
+
+
+app.command("explain", epilog="Example: penstock explain acme/api 29679449526")(explain_job)
 
 
 @app.command(epilog="Example: penstock limits --set max_runners=12 --repo acme/api=3")

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.dead_letters import DeadLetters
 from api.events import OWNER, REPOSITORY
+from api.explain import JobSilent, UnknownJob, explain
 from api.fleet_client import FleetClient, LimitsRefused
 from api.keys import guard
 from api.mode import ModeWatch
@@ -107,13 +107,12 @@ def router(client: Client, hashes: list[str], mode: ModeWatch, letters: DeadLett
 
     @routes.get("/jobs/{owner}/{repo}/{job_id}", summary="Why a job waits, and all that is known")
     async def get_job(owner: str, repo: str, job_id: str) -> dict[str, Any]:
-        handle = client.get_workflow_handle(names.runner_job_id(f"{owner}/{repo}", job_id))
         try:
-            return await handle.query("explain", result_type=dict[str, Any])
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                raise Problem(404, "no such job is known") from None
-            raise Problem(503, "the job does not answer", retry_after=5) from None
+            return await explain(client, f"{owner}/{repo}", job_id)
+        except UnknownJob as error:
+            raise Problem(404, str(error)) from None
+        except JobSilent as error:
+            raise Problem(503, str(error), retry_after=5) from None
 
     @routes.get("/dead-letters", summary="What was refused or failed, the oldest first")
     async def get_dead_letters() -> dict[str, Any]:

@@ -240,39 +240,47 @@ def status(state: FleetState, now: float) -> dict[str, Any]:
     }
 
 
-def drain_status(state: FleetState, now: float) -> dict[str, Any]:
-    """How far the drain is and when it ends, as `drain_status` and GET /admin/draining answer."""
-    loads = [
+def loads(state: FleetState, now: float) -> list[drain.Load]:
+    """The work of each repository as the drain estimate wants it."""
+    return [
         drain.Load(
             repo=a.repo,
             ages=[max(0.0, now - since) for since in a.running_since[: a.likely_in_use]]
             + [0.0] * max(0, a.likely_in_use - len(a.running_since)),
             waiting=a.backlog,
-            permits=max(1, min(a.allotment or 1, state.limits.repo_cap(a.repo))),
+            permits=state.limits.repo_cap(a.repo),
             durations=a.durations,
             samples=a.samples,
         )
         for a in sorted(state.book.accounts.values(), key=lambda a: a.repo)
     ]
-    busy = [load for load in loads if load.ages or load.waiting]
-    whole = drain.estimate(loads)
+
+
+def drain_status(state: FleetState, now: float) -> dict[str, Any]:
+    """How far the drain is and when it ends, as `drain_status` and GET /admin/draining answer."""
+    work = loads(state, now)
+    forecast = drain.forecast(work, capacity(state))
+    whole = forecast.whole
     by_repo: list[dict[str, Any]] = []
-    for load in busy:
-        part = drain.estimate([load])
-        by_repo.append(
-            {
-                "repo": load.repo,
-                "running": len(load.ages),
-                "waiting": load.waiting,
-                "p50": part.p50,
-                "p90": part.p90,
-            }
-        )
+    for load in work:
+        part = forecast.repos.get(load.repo)
+        if part or load.waiting:
+            by_repo.append(
+                {
+                    "repo": load.repo,
+                    "running": len(load.ages),
+                    "waiting": load.waiting,
+                    "p50": part.p50 if part else 0.0,
+                    "p90": part.p90 if part else 0.0,
+                    "method": part.method if part else "paused",
+                    "samples": load.samples,
+                }
+            )
     # A Fleet that has just begun does not know yet what runs; and gateways hear of a mode a moment
     # after it is set.
     known = state.book.settled and not state.unmet and now - state.since >= GATEWAYS_HEAR_SECONDS
-    running = sum(len(load.ages) for load in loads)
-    waiting = sum(load.waiting for load in loads)
+    running = sum(len(load.ages) for load in work)
+    waiting = sum(load.waiting for load in work)
     return {
         "mode": state.mode,
         "since": state.since,

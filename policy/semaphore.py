@@ -8,6 +8,7 @@ for each time it asked.
 
 import heapq
 from dataclasses import dataclass, field
+from typing import Any
 
 from policy.messages import Acquire, Allot, Claim, Granted, Release, Report, Waiting
 from policy.priority import PRIORITIES, effective_level
@@ -200,6 +201,24 @@ def position(state: SemaphoreState, job: str, now: float) -> int:
         return 0
     mine = _rank(waiter, now)
     return 1 + sum(_rank(other, now) < mine for other in state.waiters.values())
+
+
+def place(state: SemaphoreState, job: str, now: float) -> dict[str, Any]:
+    """What the query `waiter` answers of one job."""
+    waiter = state.waiters.get(job)
+    return {
+        "repo": state.repo,
+        "job": job,
+        "position": position(state, job, now),
+        "waiting": len(state.waiters),
+        "in_use": state.in_use,
+        "allotment": state.allotment,
+        "holds": job in state.holders,
+        "not_before": waiter.not_before if waiter else 0.0,
+        "priority_now": (
+            PRIORITIES[effective_level(waiter.priority, waiter.queued_at, now)] if waiter else ""
+        ),
+    }
 
 
 def in_order(state: SemaphoreState, most: int, now: float) -> list[str]:

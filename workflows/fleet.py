@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.maintenance import MaintenanceActivities
     from activities.workflows import Repos, WorkflowActivities
-    from policy import allotment, fleet, messages, names
+    from policy import allotment, explain, fleet, messages, names
     from policy.fleet import AuditEntry, CapacityChange, FleetState, ModeChange, Rebuild
     from policy.limits import InvalidLimits, Limits, LimitsChange, merge
     from policy.messages import Allot, Report
@@ -119,6 +119,11 @@ class Fleet:
     def drain_status(self) -> dict[str, Any]:
         """What runs, what waits, and when it will have ended."""
         return fleet.drain_status(self._state, self._now())
+
+    @workflow.query
+    def holds(self, repo: str, position: int = 1) -> dict[str, Any]:
+        """Which limit holds this repository's waiters now, and when the n-th may be served."""
+        return explain.answer(self._state, repo, position, self._now())
 
     @workflow.query
     def carried(self) -> FleetState:

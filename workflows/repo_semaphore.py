@@ -87,6 +87,11 @@ class RepoSemaphore:
             "samples": len(self._state.durations),
         }
 
+    @workflow.query
+    def waiter(self, job: str) -> dict[str, Any]:
+        """One job's place in line (1 first; 0 if it does not wait here)."""
+        return rules.place(self._state, job, self._now())
+
     def _now(self) -> float:
         return workflow.now().timestamp()
 

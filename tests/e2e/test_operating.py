@@ -83,6 +83,13 @@ async def test_the_command_line_drains_and_changes_limits(dev):
     code, said = await dev.run("jobs", "-o", "json")
     assert code == 0
     assert {job["repo"] for job in json.loads(said)} == {"acme/api"}
+    (held,) = (await dev.site.call("GET", "jobs"))["jobs"]
+    code, said = await dev.run("explain", "acme/api", str(held["id"]), "-o", "json")
+    assert (code, json.loads(said)["permit"]) == (0, "held")
+    code, said = await dev.run("explain", "acme/api", "1")
+    assert (code, said.strip()) == (1, "penstock: no job 1 of acme/api is known")
+    code, said = await dev.run("explain", "acme", "1")
+    assert (code, "owner/repo" in said) == (2, True)
     code, said = await dev.run("drain", "--wait", "--deadline", "0.01")
     assert code == 4, "the deadline passed"
     code, said = await dev.run("drain", "--wait", "--reason", "a test")
@@ -200,7 +207,7 @@ async def test_every_command_has_help_with_an_example():
     """And says nothing else."""
     commands = ["demo", "dev", "worker", "gateway", "setup", "status", "jobs", "limits", "drain"]
     commands += ["resume", "maintenance", "dead-letters", "config check", "admin-key create"]
-    commands += ["fleet rebuild", "fleet audit"]
+    commands += ["fleet rebuild", "fleet audit", "explain"]
     answers = await asyncio.gather(
         *(run(*PENSTOCK, *command.split(), "--help") for command in commands)
     )

@@ -1,0 +1,103 @@
+"""Why a job waits: the job's own word, its place in line, and the limit that holds it.
+
+A workflow's query cannot ask another workflow, so the three answers are put together here.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from policy import names
+
+PATIENCE_SECONDS = 5.0
+
+
+class UnknownJob(Exception):
+    """No workflow was ever started for this job."""
+
+
+class JobSilent(Exception):
+    """The job's workflow does not answer: no worker runs, or Temporal does not answer."""
+
+
+async def explain(client: Client, repo: str, job_id: str) -> dict[str, Any]:
+    """All that is known of one job; of a waiting one also limit, position and estimate.
+
+    Raises UnknownJob, JobSilent. A silent semaphore or Fleet makes the answer poorer, not wrong.
+    """
+    workflow_id = names.runner_job_id(repo, job_id)
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            told: dict[str, Any] = await handle.query("explain", result_type=dict[str, Any])
+            status = WorkflowExecutionStatus.RUNNING
+            if told["permit"] != "waiting":
+                status = (await handle.describe()).status or status
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise UnknownJob(f"no job {job_id} of {repo.lower()} is known") from None
+        raise JobSilent(_silent(workflow_id)) from None
+    except (TimeoutError, WorkflowQueryFailedError):
+        raise JobSilent(_silent(workflow_id)) from None
+    told["workflow_id"] = workflow_id
+    if told["permit"] != "waiting":
+        if status != WorkflowExecutionStatus.RUNNING:
+            told["ended"] = status.name.lower()
+            told["why"] = f"its workflow has ended: {told['ended']}"
+        return told
+    place = await _ask(client, names.semaphore_id(repo), "waiter", workflow_id)
+    position = int(place["position"]) if place else 0
+    held = await _ask(client, names.FLEET_ID, "holds", repo.lower(), max(1, position))
+    told.update(compose(told, place, held, time.time()))
+    return told
+
+
+def compose(
+    told: dict[str, Any],
+    place: dict[str, Any] | None,
+    held: dict[str, Any] | None,
+    now: float,
+) -> dict[str, Any]:
+    """What a waiting job's own word lacks; who did not answer leaves a gap that is named.
+
+    `limit` is `not-before` while the job itself may take no permit, else the Fleet's word, or
+    `unknown`.
+    """
+    limit, why = (held["limit"], held["why"]) if held else ("unknown", "the Fleet does not answer")
+    if told["not_before"] > now:
+        limit, why = "not-before", told["why"]
+    if place is None:
+        where = "its semaphore does not answer"
+    elif not place["position"]:
+        where = "its semaphore has not heard of it yet"
+    else:
+        where = f"{place['position']} of {place['waiting']} in line of {place['repo']}"
+    return {
+        "position": place["position"] or None if place else None,
+        "waiting_in_repo": place["waiting"] if place else None,
+        "priority_now": place["priority_now"] or None if place else None,
+        "limit": limit,
+        "why": f"{where}; {why}",
+        "estimate": held["estimate"] if held else None,
+    }
+
+
+async def _ask(client: Client, workflow_id: str, query: str, *args: Any) -> dict[str, Any] | None:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await client.get_workflow_handle(workflow_id).query(
+                query, args=list(args), result_type=dict[str, Any]
+            )
+    except (RPCError, TimeoutError, WorkflowQueryFailedError):
+        return None
+
+
+def _silent(workflow_id: str) -> str:
+    return f"the workflow {workflow_id} does not answer: is a worker running (penstock worker)?"
