@@ -1,5 +1,6 @@
 """Leases whose holder is dead: found by asking, freed after its runner is seen off."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.errors import RateLimited, deferred
 from activities.github import GitHub
 from activities.runners import Launcher
+
+LOOKED_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,11 @@ class ReaperActivities:
         A runner of a closed job is deregistered and stopped if GitHub says that it is idle; a
         busy one keeps its permit until a later look.
         """
-        closed = [job for job in holders.jobs if await self._closed(job)]
+        closed: list[str] = []
+        for start in range(0, len(holders.jobs), LOOKED_AT_ONCE):
+            batch = holders.jobs[start : start + LOOKED_AT_ONCE]
+            found = await asyncio.gather(*(self._closed(job) for job in batch))
+            closed += [job for job, is_closed in zip(batch, found, strict=True) if is_closed]
         if not closed:
             return Holders(holders.repo)
         runners = [r for r in await self._launcher.all() if r.workflow_id in closed and r.alive]

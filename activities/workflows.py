@@ -14,7 +14,8 @@ from policy import names
 from policy.fleet import FleetState
 from policy.limits import Limits
 from policy.messages import Acquire, Claim, Release
-from policy.semaphore import UNANSWERED, SemaphoreState
+from policy.semaphore import UNANSWERED
+from policy.semaphore_state import SemaphoreState
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from policy.job import Patience
 from policy.limits import org_of
 from policy.messages import Acquire
 from policy.priority_rules import Classified, Priorities, classify
-from policy.semaphore import SemaphoreState
+from policy.semaphore_state import SemaphoreState
 from workflows.repo_semaphore import RepoSemaphore
 from workflows.runner_job import (
     JobCompleted,

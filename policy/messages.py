@@ -15,6 +15,7 @@ class Acquire:
     priority: str = "normal"
     queued_at: float = 0.0
     not_before: float = 0.0  # no grant before this time
+    heard_at: float = 0.0  # the semaphore's note: when it last nudged this waiter
 
 
 @dataclass

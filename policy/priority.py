@@ -1,6 +1,6 @@
 """Order among jobs: four levels, and ageing so that none of them waits for ever."""
 
-PRIORITIES = ("critical", "high", "normal", "low")
+PRIORITIES: tuple[str, ...] = ("critical", "high", "normal", "low")
 DEFAULT_PRIORITY = "normal"
 AGE_STEP_SECONDS = 600.0
 _LEVELS = {name: rank for rank, name in enumerate(PRIORITIES)}

@@ -7,58 +7,19 @@ for each time it asked.
 """
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from policy.line import rank
 from policy.messages import Acquire, Allot, Claim, Granted, Release, Report, Waiting
 from policy.priority import PRIORITIES, effective_level
+from policy.semaphore_state import Lease, SemaphoreState
+from policy.sweep import moved
 
 DURATIONS_KEPT = 64
 UNANSWERED = "!unanswered/"  # names the lease of a job that could not say what it holds
-SUSPECT_SECONDS = 600.0
 OLDEST_DRIFT_SECONDS = 30.0
-SECOND_LOOK_SECONDS = 10.0
 QUANTILES = 11  # 0 %, 10 %, … 100 %
-
-
-@dataclass
-class Lease:
-    """A permit with its holder."""
-
-    id: str
-    job: str
-    granted_at: float
-
-
-@dataclass
-class SemaphoreState:
-    """All a semaphore carries from one run to the next."""
-
-    repo: str
-    epoch: str = ""
-    fleet_epoch: str = ""
-    sequence: int = 0
-    allotment: int = 0
-    report_number: int = 0
-    leases_made: int = 0
-    holders: dict[str, Lease] = field(default_factory=dict[str, Lease])
-    waiters: dict[str, Acquire] = field(default_factory=dict[str, Acquire])
-    durations: list[float] = field(default_factory=list[float])
-    idle_since: float = 0.0
-    looked_at: float = 0.0  # no look at holders before this time
-    suspected: list[str] = field(default_factory=list[str])  # found closed at the last look
-    # What the Fleet can know without a further report: see `report_due`.
-    believed_in_use: int = -1
-    believed_waiting: int = 0
-    believed_head: str = ""
-    believed_oldest: float = 0.0
-    believed_held_up: int = 0
-    ack_due: bool = False
-
-    @property
-    def in_use(self) -> int:
-        """Permits out."""
-        return len(self.holders)
 
 
 @dataclass(frozen=True)
@@ -84,12 +45,9 @@ def adopt(state: SemaphoreState, claims: list[Claim], now: float) -> None:
     for claim in claims:
         if claim.lease and claim.job not in state.holders:
             state.holders[claim.job] = Lease(claim.lease, claim.job, claim.granted_at or now)
-            state.waiters.pop(claim.job, None)
-        elif claim.waiting and claim.job not in state.holders:
-            state.waiters.setdefault(
-                claim.job,
-                Acquire(claim.job, claim.priority, claim.queued_at, claim.not_before),
-            )
+            state.leave(claim.job)
+        elif claim.waiting and claim.job not in state.holders and claim.job not in state.waiters:
+            state.enter(Acquire(claim.job, claim.priority, claim.queued_at, claim.not_before))
 
 
 def acquire(state: SemaphoreState, request: Acquire) -> Grant | None:
@@ -99,14 +57,14 @@ def acquire(state: SemaphoreState, request: Acquire) -> Grant | None:
         del state.holders[request.job]  # it answers after all, and holds nothing
     elif held:
         return Grant(request.job, Granted(held.id))
-    state.waiters[request.job] = request
+    state.enter(request)
     return None
 
 
 def release(state: SemaphoreState, message: Release, now: float) -> bool:
     """Take a lease back, or a waiter out of the queue. False if it named nothing we know."""
     if not message.lease:
-        return state.waiters.pop(message.job, None) is not None
+        return state.leave(message.job)
     held = state.holders.get(message.job)
     if held is None or (held.id != message.lease and not held.id.startswith(UNANSWERED)):
         return False
@@ -114,6 +72,7 @@ def release(state: SemaphoreState, message: Release, now: float) -> bool:
     if message.held_seconds > 0:
         state.durations = [*state.durations, message.held_seconds][-DURATIONS_KEPT:]
     state.idle_since = now
+    moved(state, now)
     return True
 
 
@@ -153,45 +112,24 @@ def allot(state: SemaphoreState, message: Allot) -> bool:
 
 def grants(state: SemaphoreState, now: float, most: int = 500) -> list[Grant]:
     """Give free permits to the first in line, at most so many; they hold their leases at once."""
-    free = min(most, state.allotment - state.in_use)
-    if free <= 0 or not state.waiters:
-        return []
-    eligible = (w for w in state.waiters.values() if w.not_before <= now)
-    chosen = heapq.nsmallest(free, eligible, key=lambda w: _rank(w, now))
     made: list[Grant] = []
-    for waiter in chosen:
+    while len(made) < most and state.in_use < state.allotment:
+        waiter = state.line.first(now)
+        if waiter is None:
+            break
+        state.leave(waiter.job)
         state.leases_made += 1
         lease = Lease(f"{state.epoch}/{state.leases_made:08d}", waiter.job, now)
         state.holders[waiter.job] = lease
-        del state.waiters[waiter.job]
         made.append(Grant(waiter.job, Granted(lease.id)))
+        moved(state, now)
     return made
 
 
-def next_look_at(state: SemaphoreState) -> float | None:
-    """When the oldest holder becomes suspect. A look is cheap and touches closed jobs only."""
-    oldest = min((lease.granted_at for lease in state.holders.values()), default=None)
-    return None if oldest is None else max(oldest + SUSPECT_SECONDS, state.looked_at)
-
-
-def suspects(state: SemaphoreState, now: float) -> list[str]:
-    """Holders to look at now; the next look is due one suspect age later."""
-    since = now - SUSPECT_SECONDS
-    found = [lease.job for lease in state.holders.values() if lease.granted_at <= since]
-    state.looked_at = now + SUSPECT_SECONDS
-    return found
-
-
-def reap(state: SemaphoreState, closed: list[str], now: float) -> int:
-    """Take back the leases of jobs found closed at two looks in a row; how many."""
-    confirmed = [job for job in closed if job in state.suspected and job in state.holders]
-    for job in confirmed:
-        del state.holders[job]
-        state.idle_since = now
-    state.suspected = [job for job in closed if job not in confirmed]
-    if state.suspected:
-        state.looked_at = now + SECOND_LOOK_SECONDS
-    return len(confirmed)
+def repeat(state: SemaphoreState) -> list[Grant]:
+    """What the last run was about to say again when its history was full."""
+    jobs, state.unsaid = state.unsaid, []
+    return [Grant(j, Granted(state.holders[j].id)) for j in jobs if j in state.holders]
 
 
 def position(state: SemaphoreState, job: str, now: float) -> int:
@@ -199,8 +137,8 @@ def position(state: SemaphoreState, job: str, now: float) -> int:
     waiter = state.waiters.get(job)
     if waiter is None:
         return 0
-    mine = _rank(waiter, now)
-    return 1 + sum(_rank(other, now) < mine for other in state.waiters.values())
+    mine = rank(waiter, now)
+    return 1 + sum(rank(other, now) < mine for other in state.waiters.values())
 
 
 def place(state: SemaphoreState, job: str, now: float) -> dict[str, Any]:
@@ -223,29 +161,18 @@ def place(state: SemaphoreState, job: str, now: float) -> dict[str, Any]:
 
 def in_order(state: SemaphoreState, most: int, now: float) -> list[str]:
     """The first waiters in line."""
-    first = heapq.nsmallest(most, state.waiters.values(), key=lambda w: _rank(w, now))
+    first = heapq.nsmallest(most, state.waiters.values(), key=lambda w: rank(w, now))
     return [waiter.job for waiter in first]
 
 
 def next_eligible_at(state: SemaphoreState, now: float) -> float | None:
     """When the next waiter's `not_before` passes; None if there is none ahead."""
-    ahead = [w.not_before for w in state.waiters.values() if w.not_before > now]
-    return min(ahead, default=None)
+    return state.line.next_at(now)
 
 
 def waiting_by_priority(state: SemaphoreState, now: float) -> list[Waiting]:
     """The waiters that could take a permit now, by priority, critical first."""
-    groups: dict[str, Waiting] = {}
-    for waiter in state.waiters.values():
-        if waiter.not_before > now:
-            continue
-        group = groups.get(waiter.priority)
-        if group is None:
-            groups[waiter.priority] = Waiting(waiter.priority, 1, waiter.queued_at)
-        else:
-            group.count += 1
-            group.oldest = min(group.oldest, waiter.queued_at)
-    return [groups[name] for name in PRIORITIES if name in groups]
+    return state.line.waiting(now)
 
 
 def report_due(state: SemaphoreState, now: float) -> bool:
@@ -314,11 +241,3 @@ def quantiles(values: list[float]) -> list[float]:
     ordered = sorted(values)
     last = len(ordered) - 1
     return [ordered[round(i * last / (QUANTILES - 1))] for i in range(QUANTILES)] if values else []
-
-
-def _rank(waiter: Acquire, now: float) -> tuple[int, float, str]:
-    return (
-        effective_level(waiter.priority, waiter.queued_at, now),
-        waiter.queued_at,
-        waiter.job,
-    )

@@ -10,13 +10,14 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.reaper import Holders, ReaperActivities
     from activities.workflows import Repos, WorkflowActivities
-    from policy import messages, names
+    from policy import messages, names, semaphore_state, sweep
     from policy import semaphore as rules
     from policy.messages import Acquire, Allot, Release
-    from policy.semaphore import Grant, SemaphoreState
+    from policy.semaphore import Grant
+    from policy.semaphore_state import SemaphoreState
     from workflows.alarm import Alarm
     from workflows.options import HEARTBEAT, LONGEST_LOOK, ONE_TRY, PATIENT
-    from workflows.send import send
+    from workflows.send import nudge, send
 
 IDLE_SECONDS = 3600.0
 GRANTS_AT_ONCE = 500  # Temporal allows 2,000 pending signals; half of a quarter is plenty
@@ -29,6 +30,7 @@ class RepoSemaphore:
     @workflow.init
     def __init__(self, state: SemaphoreState) -> None:
         """`state` is fresh (only the repository's name) or carried over."""
+        semaphore_state.reopen(state)
         self._state = state
         self._inbox: list[Acquire | Release | Allot] = []
         self._alarm = Alarm()
@@ -52,8 +54,8 @@ class RepoSemaphore:
             if workflow.info().is_continue_as_new_suggested():
                 # Not "when the inbox is empty": in a storm it never is. It is emptied into the
                 # state, and what comes later is carried by Temporal to the next run.
-                self._take_inbox()
-                workflow.continue_as_new(state)
+                state.unsaid = [grant.job for grant in self._take_inbox()]
+                workflow.continue_as_new(semaphore_state.close(state))
             if self._idle() and await self._close():
                 return
 
@@ -105,7 +107,11 @@ class RepoSemaphore:
 
     def _set_alarm(self) -> None:
         state, now = self._state, self._now()
-        times = [rules.next_eligible_at(state, now), rules.next_look_at(state)]
+        times = [
+            rules.next_eligible_at(state, now),
+            sweep.next_look_at(state),
+            sweep.next_nudge_at(state),
+        ]
         if not state.holders and not state.waiters:
             times.append(state.idle_since + IDLE_SECONDS)
         self._alarm.set(min((at for at in times if at is not None), default=None))
@@ -138,9 +144,10 @@ class RepoSemaphore:
 
     async def _turn(self) -> None:
         """Decide on all that is known, then send it as one batch."""
-        grants = self._take_inbox()
+        grants = rules.repeat(self._state) + self._take_inbox()
         grants += rules.grants(self._state, self._now(), GRANTS_AT_ONCE)
         sends = [self._grant(grant) for grant in grants]
+        sends += [self._nudge(job) for job in sweep.nudges(self._state, self._now())]
         if rules.report_due(self._state, self._now()):
             sends.append(self._report(rules.report(self._state, self._now())))
         await asyncio.gather(*sends)
@@ -149,6 +156,11 @@ class RepoSemaphore:
         if not await send(grant.job, "granted", grant.granted):
             # A closed waiter holds nothing: its permit is free for the next at once.
             rules.release(self._state, Release(grant.job, grant.granted.lease), self._now())
+            self._again = True
+
+    async def _nudge(self, job: str) -> None:
+        if not await nudge(job):
+            sweep.nudge_failed(self._state, job, self._now())
             self._again = True
 
     async def _report(self, report: messages.Report) -> None:
@@ -164,9 +176,9 @@ class RepoSemaphore:
 
     def _look_at_holders(self) -> None:
         """Sweep, beside the loop: a terminated job gives nothing back by itself."""
-        due = rules.next_look_at(self._state)
+        due = sweep.next_look_at(self._state)
         if due is not None and self._now() >= due:
-            suspects = rules.suspects(self._state, self._now())
+            suspects = sweep.suspects(self._state, self._now())
             self._look = asyncio.create_task(self._reap(suspects))
 
     async def _reap(self, suspects: list[str]) -> None:
@@ -181,8 +193,8 @@ class RepoSemaphore:
             )
         except ActivityError:
             return  # GitHub or the provider does not answer: the next look is due later
-        if rules.reap(self._state, answer.jobs, self._now()):
-            self._again = True
+        sweep.reap(self._state, answer.jobs, self._now())
+        self._again = True  # permits may be free, and the next look may be due sooner
 
     def _idle(self) -> bool:
         state = self._state

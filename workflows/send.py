@@ -14,3 +14,12 @@ async def send(workflow_id: str, signal: str, message: object) -> bool:
     except ApplicationError:
         return False
     return True
+
+
+async def nudge(workflow_id: str) -> bool:
+    """Tell a job to look at the clock; False if it cannot hear."""
+    try:
+        await workflow.get_external_workflow_handle(workflow_id).signal("nudge")
+    except ApplicationError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from activities.guardian import Guardian, Pace
 from policy import names
 from policy.limits import Limits
 from policy.messages import Granted
-from policy.semaphore import SemaphoreState
+from policy.semaphore_state import SemaphoreState
 from tests.support import exists, job_payload, until
 from workflows.repo_semaphore import RepoSemaphore
 from workflows.runner_job import JobInput, RunnerJob

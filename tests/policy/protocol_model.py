@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
-from policy import allotment, fleet, messages
+from policy import allotment, fleet, messages, sweep
 from policy import job as jobs
 from policy import semaphore as rules
 from policy.allotment import Book
@@ -18,7 +18,8 @@ from policy.fleet import FleetState, Rebuild
 from policy.job import JobState
 from policy.limits import Limits, org_of
 from policy.messages import Acquire, Allot, Claim, Granted, Release, Report
-from policy.semaphore import Grant, SemaphoreState
+from policy.semaphore import Grant
+from policy.semaphore_state import SemaphoreState, close, reopen
 
 FLEET = ""  # the key of the whole fleet among the sums
 
@@ -133,11 +134,15 @@ class World:
         if semaphore.claims is not None:
             rules.adopt(state, semaphore.claims, self.now)
             semaphore.claims = None
-        due = rules.next_look_at(state)
+        due = sweep.next_look_at(state)
         if due is not None and self.now >= due:
-            found = rules.suspects(state, self.now)
-            rules.reap(state, [job for job in found if job not in self.jobs], self.now)
-        for grant in self._take_inbox(semaphore) + rules.grants(state, self.now):
+            found = sweep.suspects(state, self.now)
+            sweep.reap(state, [job for job in found if job not in self.jobs], self.now)
+        for job in sweep.nudges(state, self.now):
+            if job not in self.jobs:
+                sweep.nudge_failed(state, job, self.now)
+        again = rules.repeat(state) + self._take_inbox(semaphore)
+        for grant in again + rules.grants(state, self.now):
             self.bag.append(Envelope("granted", grant.job, grant.granted, state.epoch))
         if rules.report_due(state, self.now):
             self.bag.append(Envelope("report", repo, rules.report(state, self.now)))
@@ -148,7 +153,10 @@ class World:
         if semaphore is None or semaphore.claims is not None:
             return
         self._settle_grants(semaphore.state.epoch, lambda: True)
-        self._take_inbox(semaphore)
+        semaphore.state.unsaid = [grant.job for grant in self._take_inbox(semaphore)]
+        packed = json.loads(json.dumps(asdict(close(semaphore.state))["packed"]))
+        semaphore.state.packed = packed
+        reopen(semaphore.state)
         rules.begin(semaphore.state, self._epoch(), self.now)
 
     def terminate(self, repo: str, arrives: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from policy.fleet import FleetState
 from policy.handover import hand_over
 from policy.limits import Limits
 from policy.messages import Acquire, Allot, Release, Waiting
-from policy.semaphore import SemaphoreState
+from policy.semaphore_state import SemaphoreState
 
 NOW = 10_000.0
 

@@ -14,7 +14,7 @@ import pytest
 from policy.limits import Limits
 from tests.policy.protocol_model import FLEET, Violated, World
 
-STATES = int(os.environ.get("PENSTOCK_MODEL_STATES", "3000"))  # of each search
+STATES = int(os.environ.get("PENSTOCK_MODEL_STATES", "8000"))  # of each search
 REPOS = ("acme/a", "acme/b")
 Move = tuple[str, str | int]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from policy import semaphore as rules
 from policy.messages import Acquire, Allot, Claim, Release
 from policy.priority import PRIORITIES
-from policy.semaphore import SemaphoreState
+from policy.semaphore_state import SemaphoreState
 
 NOW = 5000.0
 
@@ -279,33 +279,6 @@ def test_a_new_run_reports_in_its_own_epoch() -> None:
     assert rules.report(state, NOW).acked == 2
 
 
-def test_lost_holders_are_freed_at_the_second_look() -> None:
-    """One look may be wrong; a job that lives keeps its lease."""
-    state = semaphore(2, "dead", "alive", "next")
-    assert rules.next_look_at(state) is None
-    rules.grants(state, NOW)
-    due = NOW + rules.SUSPECT_SECONDS
-    assert rules.next_look_at(state) == due
-    assert rules.suspects(state, due - 1) == []
-    assert sorted(rules.suspects(state, due)) == ["alive", "dead"]
-    assert rules.reap(state, ["dead"], due) == 0
-    second = rules.next_look_at(state)
-    assert second == due + rules.SECOND_LOOK_SECONDS
-    assert rules.reap(state, ["dead"], second) == 1
-    assert list(state.holders) == ["alive"]
-    assert granted(state, second) == ["next"]
-
-
-def test_a_holder_is_looked_at_after_ten_minutes_whatever_others_took() -> None:
-    """A look touches closed workflows only: long jobs have nothing to fear from it."""
-    state = semaphore(1, "j1")
-    rules.grants(state, NOW)
-    rules.release(state, Release("j1", state.holders["j1"].id, 9000.0), NOW)
-    rules.acquire(state, Acquire("j2"))
-    rules.grants(state, NOW)
-    assert rules.next_look_at(state) == NOW + 600.0
-
-
 def test_a_job_that_could_not_answer_gets_no_permit_by_asking() -> None:
     """It is counted as a holder until it speaks: then it queues, or gives back what it had."""
     state = semaphore(2)
@@ -335,16 +308,6 @@ def test_waiters_that_cannot_go_yet_are_reported_as_held_up() -> None:
     assert (told.held_up, told.waiting_count) == (1, 0)
     assert not rules.report_due(state, NOW)
     assert rules.report_due(state, NOW + 60)
-
-
-def test_a_look_that_found_it_alive_clears_the_suspicion() -> None:
-    """Two looks in a row are needed."""
-    state = semaphore(1, "j1")
-    rules.grants(state, NOW)
-    assert rules.reap(state, ["j1"], NOW) == 0
-    assert rules.reap(state, [], NOW) == 0
-    assert rules.reap(state, ["j1"], NOW) == 0
-    assert state.in_use == 1
 
 
 def test_it_rebuilds_itself_from_what_jobs_claim() -> None:
@@ -384,3 +347,15 @@ def test_quantiles_are_members_in_order(values: list[float]) -> None:
     assert len(found) == (rules.QUANTILES if values else 0)
     if values:
         assert (found[0], found[-1]) == (min(values), max(values))
+
+
+def test_a_place_in_line_is_told_with_what_is_around_it() -> None:
+    """For `explain`: a waiter's place and present priority, a holder's lease, a stranger's 0."""
+    state = semaphore(1, "j1", "j2", "j3")
+    rules.grants(state, NOW)
+    told = rules.place(state, "j3", NOW + 1300)
+    assert (told["position"], told["waiting"], told["in_use"], told["allotment"]) == (2, 2, 1, 1)
+    assert (told["priority_now"], told["holds"], told["not_before"]) == ("critical", False, 0.0)
+    assert rules.place(state, "j1", NOW)["holds"]
+    stranger = rules.place(state, "j9", NOW)
+    assert (stranger["position"], stranger["priority_now"]) == (0, "")

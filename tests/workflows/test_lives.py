@@ -7,10 +7,11 @@ import pytest
 from api.fleet_client import FleetClient, LimitsRefused
 from checker import Bounds, check
 from demo.evidence import gather
-from policy import names
+from policy import names, sweep
 from policy.fleet import CapacityChange, Rebuild
 from policy.limits import LimitsChange
 from tests.support import count, replay, until
+from tests.workflows.test_one_job import faulty
 
 # Times belong in the benchmark; and a terminated workflow stands still until somebody misses it.
 SLOW = Bounds(idle_permit=60.0, give_back=60.0)
@@ -185,3 +186,49 @@ async def test_back_pressure_narrows_the_fleet_and_widens_it_again(penstock):
     await fleet.signal("limit_capacity", CapacityChange())
     await all_laws(stack)
     assert (await stack.fleet())["capacity"] == 4
+
+
+async def test_a_terminated_holder_before_whom_others_wait_is_missed_soon(penstock, monkeypatch):
+    """Its runner is seen off, then its permit comes back; those that live keep theirs."""
+    monkeypatch.setattr(sweep, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(sweep, "STALLED_AGE_SECONDS", 0.5)
+    monkeypatch.setattr(sweep, "SECOND_LOOK_SECONDS", 0.5)
+    stack = await penstock(limits={"default": 2}, runner={"command": faulty("ignore_jobs")})
+    (dead,) = await stack.site.jobs("acme/api")
+    await stack.site.wait("runners_online", count=1)
+    handle = stack.client.get_workflow_handle(names.runner_job_id("acme/api", dead))
+    await handle.terminate("a test")
+    await stack.site.jobs("acme/api", count=2)
+    semaphore = stack.client.get_workflow_handle(names.semaphore_id("acme/api"))
+
+    async def freed():
+        state = await semaphore.query("state")
+        holders = {lease["job"] for lease in state["holders"]}
+        return state if handle.id not in holders and len(holders) == 2 else None
+
+    state = await until(freed)
+    assert state["waiting"] == 0
+    runners = (await stack.site.call("GET", "runners"))["runners"]
+    assert f"penstock-{dead}-1" not in {runner["name"] for runner in runners}
+
+
+async def test_a_holder_of_long_is_nudged_once_and_keeps_its_own_time(penstock, monkeypatch):
+    """The semaphore's one alarm stands for all jobs' timers."""
+    monkeypatch.setattr(sweep, "HOLDER_NUDGE_SECONDS", 1.0)
+    monkeypatch.setattr(sweep, "WAITER_NUDGE_SECONDS", 1.0)
+    monkeypatch.setattr(sweep, "WAITERS_PAUSE_SECONDS", 1.0)
+    stack = await penstock(limits={"default": 1})
+    first, second = await stack.site.jobs("acme/api", count=2, seconds=4.0)
+    await stack.result("acme/api", second)
+    nudged = {}
+    for job in (first, second):
+        handle = stack.client.get_workflow_handle(names.runner_job_id("acme/api", job))
+        events = [
+            event.workflow_execution_signaled_event_attributes.signal_name
+            async for event in handle.fetch_history_events()
+            if event.HasField("workflow_execution_signaled_event_attributes")
+        ]
+        nudged[job] = events.count("nudge")
+    assert nudged[first] == 1
+    assert nudged[second] >= 2, "while it waited, and once as a holder"
+    assert await replay(stack.client)
