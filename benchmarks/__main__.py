@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client
 
+from benchmarks import fairness, scale, starvation
 from benchmarks.floor import bare_jobs_per_second
 from checker import summary
 from checker.figures import Figures, Spread
@@ -92,9 +93,10 @@ async def on_fresh_server(work: Callable[[Client, Site], Awaitable[T]]) -> T:
 
 def allocate_seconds(repos: int) -> float:
     """One call of `allocate`; the best of five."""
+    # Half of them have a permit each; as many permits are free, and all wait for them.
     snapshot = Snapshot(
-        Limits(max_runners=repos // 2),
-        repos // 2,
+        Limits(max_runners=repos),
+        repos,
         [
             Demand(f"org{i % 50}/r{i}", i % 2, [Waiting("normal", 3, float(i))])
             for i in range(repos)
@@ -143,6 +145,60 @@ async def main() -> None:
     )
     row("allocate, 10,000 repositories, ms", [1000 * allocate_seconds(10_000) for _ in range(3)])
     console.print(table)
+    console.print(await promises(console))
+
+
+async def promises(console: Console) -> Table:
+    """What was promised of fairness and growth, beside what is measured; one run of each."""
+    table = Table(title="promises")
+    for column in ("figure", "measured", "promised"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    console.print("one elephant beside twenty mice", highlight=False)
+    seen = await on_fresh_server(fairness.herd)
+    slot = fairness.SLOT_SECONDS
+    table.add_row("mice: wait p50, s", f"{seen.mice.p50:.2f}", "")
+    table.add_row(
+        f"mice: wait p95, s ({seen.mice.samples} jobs)",
+        f"{seen.mice.p95:.2f}",
+        f"≤ {slot + 2:.0f}",
+    )
+    table.add_row(
+        "elephant: most permits at once", f"{seen.elephant_most}", f"≤ {seen.elephant_cap}"
+    )
+    table.add_row("longest idle permit beside a waiter, s", f"{seen.idle_seconds:.2f}", "≤ 1")
+    cost = seen.figures
+    table.add_row("history events per job, loaded", f"{cost.history_events_per_job:.1f}", "≤ 50")
+    table.add_row(
+        "billable actions per job, loaded", f"{cost.billable_actions_per_job:.1f}", "≤ 9"
+    )
+    table.add_row("laws broken", f"{seen.violations}", "0")
+    console.print("six equals on four permits; then the Fleet is terminated", highlight=False)
+    fair = await on_fresh_server(fairness.equals)
+    table.add_row("equals: Jain's index of permit-seconds", f"{fair.jain:.3f}", "≥ 0.95")
+    table.add_row(
+        "Fleet terminated: longest time without a grant, s", f"{fair.gap_seconds:.1f}", "≤ 10"
+    )
+    table.add_row(
+        "Fleet terminated: until all have answered, s", f"{fair.rebuilt_seconds:.1f}", ""
+    )
+    table.add_row("laws broken", f"{fair.violations}", "0")
+    for where, repo in (("elsewhere", "beta/c"), ("beside it", starvation.BUSY[0])):
+        waited, bound = starvation.longest_wait(repo, 2)
+        table.add_row(
+            f"low job, endless critical work {where}, s", f"{waited:.0f}", f"≤ {bound:.0f}"
+        )
+    console.print("ten thousand waiters", highlight=False)
+    filling, then = await on_fresh_server(scale.task_seconds)
+    table.add_row(
+        "10,000 waiters: workflow task p95, ms", f"{1000 * (then.p95 or 0):.0f}", "< 200"
+    )
+    table.add_row(
+        "10,000 waiters: longest workflow task, ms", f"{1000 * (then.max or 0):.0f}", "< 200"
+    )
+    table.add_row("while it fills: workflow task p95, ms", f"{1000 * (filling.p95 or 0):.0f}", "")
+    size = scale.fleet_bytes(2000) / 1024
+    table.add_row("Fleet of 2,000 repositories, carried, KiB", f"{size:.0f}", "< 512")
+    return table
 
 
 if __name__ == "__main__":

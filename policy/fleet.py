@@ -76,10 +76,11 @@ class FleetState:
 
 
 def close(state: FleetState) -> FleetState:
-    """The state in the form in which the next run gets it; `reopen` undoes it."""
-    state.packed = pack(state.book)
-    state.book = Book(state.book.epoch)
-    return state
+    """The state in the form in which the next run gets it; `reopen` undoes it.
+
+    The state itself stays as it is: a query may be answered after the run's last decision.
+    """
+    return replace(state, book=Book(state.book.epoch), packed=pack(state.book))
 
 
 def reopen(state: FleetState) -> None:

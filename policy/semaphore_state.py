@@ -1,6 +1,6 @@
 """What a semaphore carries from one run to the next, and its form on the way."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from policy.line import Line, known
@@ -83,9 +83,12 @@ class SemaphoreState:
 
 
 def close(state: SemaphoreState) -> SemaphoreState:
-    """The form for continue-as-new: some 40 bytes a waiter, so that 40,000 fit into 2 MB."""
+    """The form for continue-as-new: some 40 bytes a waiter, so that 40,000 fit into 2 MB.
+
+    The state itself stays as it is: a query may be answered after the run's last decision.
+    """
     prefix = _prefix(state)
-    state.packed = [
+    packed = [
         [
             # "=": a name of another form, carried whole
             waiter.job[len(prefix) :] if waiter.job.startswith(prefix) else f"={waiter.job}",
@@ -96,9 +99,7 @@ def close(state: SemaphoreState) -> SemaphoreState:
         ]
         for waiter in state.waiters.values()
     ]
-    state.waiters = {}
-    state.__post_init__()
-    return state
+    return replace(state, waiters={}, packed=packed)
 
 
 def reopen(state: SemaphoreState) -> None:

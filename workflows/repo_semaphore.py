@@ -75,8 +75,8 @@ class RepoSemaphore:
         self._inbox.append(message)
 
     @workflow.query
-    def state(self) -> dict[str, Any]:
-        """Holders, waiters in order, allotment."""
+    def state(self, most: int = 1000) -> dict[str, Any]:
+        """Holders, the first so many waiters in order, allotment."""
         return {
             "repo": self._state.repo,
             "epoch": self._state.epoch,
@@ -85,7 +85,7 @@ class RepoSemaphore:
             "in_use": self._state.in_use,
             "holders": [asdict(lease) for lease in self._state.holders.values()],
             "waiting": len(self._state.waiters),
-            "waiters": rules.in_order(self._state, 1000, self._now()),
+            "waiters": rules.in_order(self._state, most, self._now()),
             "samples": len(self._state.durations),
         }
 

@@ -8,7 +8,7 @@ only this matters: a Fleet started afresh finds every semaphore that holds permi
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from policy import allotment, fleet, messages, sweep
 from policy import job as jobs
@@ -154,8 +154,8 @@ class World:
             return
         self._settle_grants(semaphore.state.epoch, lambda: True)
         semaphore.state.unsaid = [grant.job for grant in self._take_inbox(semaphore)]
-        packed = json.loads(json.dumps(asdict(close(semaphore.state))["packed"]))
-        semaphore.state.packed = packed
+        semaphore.state = close(semaphore.state)
+        semaphore.state.packed = json.loads(json.dumps(semaphore.state.packed))
         reopen(semaphore.state)
         rules.begin(semaphore.state, self._epoch(), self.now)
 
@@ -236,8 +236,8 @@ class World:
     def continue_fleet(self) -> None:
         """The Fleet's inbox goes into its state, the state through its packed form."""
         self._send(self._take_reports())
-        packed = json.loads(json.dumps(asdict(fleet.close(self.fleet))["packed"]))
-        self.fleet.packed = packed
+        self.fleet = fleet.close(self.fleet)
+        self.fleet.packed = json.loads(json.dumps(self.fleet.packed))
         fleet.reopen(self.fleet)
 
     def roll_back(self, book: Book, heard_since: list[Report]) -> None:

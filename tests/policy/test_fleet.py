@@ -154,6 +154,7 @@ def test_the_next_run_gets_the_same_book() -> None:
     accounts = copy.deepcopy(made.book.accounts)
     closed = fleet.close(made)
     assert (closed.book.accounts, len(closed.packed)) == ({}, 1)
+    assert (made.book.accounts, made.packed) == (accounts, []), "a query may still be answered"
     fleet.reopen(closed)
     assert (closed.book.accounts, closed.packed) == (accounts, [])
     fleet.reopen(closed)

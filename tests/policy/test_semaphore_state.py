@@ -18,8 +18,9 @@ def test_the_next_run_gets_the_same_line() -> None:
             Acquire(job, "high", 1_790_000_000.123 + i, float(i), 1_790_000_500.5 * (i % 2))
         )
     before = copy.deepcopy(state.waiters)
+    assert list(state.waiters) == list(before)
     carried = json.loads(json.dumps(asdict(close(state))))
-    assert carried["waiters"] == {}
+    assert (carried["waiters"], state.waiters, state.packed) == ({}, before, [])
     following = SemaphoreState(**{**carried, "holders": {}})
     reopen(following)
     assert list(following.waiters.items()) != []
