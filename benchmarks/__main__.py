@@ -171,7 +171,7 @@ async def promises(console: Console) -> Table:
     table.add_row(
         "billable actions per job, loaded", f"{cost.billable_actions_per_job:.1f}", "≤ 9"
     )
-    table.add_row("laws broken", f"{seen.violations}", "0")
+    table.add_row("laws broken", f"{len(seen.violations)}", "0")
     console.print("six equals on four permits; then the Fleet is terminated", highlight=False)
     fair = await on_fresh_server(fairness.equals)
     table.add_row("equals: Jain's index of permit-seconds", f"{fair.jain:.3f}", "≥ 0.95")
@@ -181,7 +181,9 @@ async def promises(console: Console) -> Table:
     table.add_row(
         "Fleet terminated: until all have answered, s", f"{fair.rebuilt_seconds:.1f}", ""
     )
-    table.add_row("laws broken", f"{fair.violations}", "0")
+    table.add_row("laws broken", f"{len(fair.violations)}", "0")
+    for violation in (*seen.violations, *fair.violations):
+        console.print(f"broken: {violation}", highlight=False)
     for where, repo in (("elsewhere", "beta/c"), ("beside it", starvation.BUSY[0])):
         waited, bound = starvation.longest_wait(repo, 2)
         table.add_row(

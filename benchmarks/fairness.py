@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from api.fleet_client import FleetClient, FleetUnavailable
 from checker import Evidence, check, idle, summary
-from checker.evidence import Bounds
+from checker.evidence import Bounds, Violation
 from checker.figures import Figures, Spread
 from checker.permits import Lease
 from demo.evidence import gather
@@ -40,7 +40,7 @@ class Herd:
     elephant_most: int
     elephant_cap: int
     idle_seconds: float
-    violations: int
+    violations: list[Violation]
     figures: Figures
 
 
@@ -49,7 +49,7 @@ class Equals:
     """Six backlogged repositories of equal weight; the Fleet is terminated once they are done."""
 
     jain: float
-    violations: int
+    violations: list[Violation]
     gap_seconds: float
     rebuilt_seconds: float
 
@@ -85,8 +85,8 @@ async def herd(client: Client, site: Site) -> Herd:
         Spread.of(waits),
         _most([lease for lease in evidence.permits.leases if lease.repo == ELEPHANT]),
         settings.limits.limits.repo_cap(ELEPHANT),
-        idle.longest(evidence),
-        len(check(evidence)),
+        idle.longest(evidence, within=(since, until)),
+        check(evidence),
         summary(evidence),
     )
 
@@ -118,7 +118,7 @@ async def equals(client: Client, site: Site) -> Equals:
     granted.sort()
     gap = max(later - earlier for earlier, later in pairwise(granted))
     jain = sum(shares) ** 2 / (len(shares) * sum(x * x for x in shares))
-    return Equals(jain, len(check(evidence)), gap, rebuilt - lost)
+    return Equals(jain, check(evidence), gap, rebuilt - lost)
 
 
 async def _mouse(site: Site, repo: str, number: int) -> None:

@@ -57,14 +57,24 @@ def moments(evidence: Evidence, bound: float) -> list[tuple[str, float, float]]:
     return stretches
 
 
-def longest(evidence: Evidence, most: float = 600.0) -> float:
-    """The longest that a permit certainly lay free beside a waiter, in seconds, up to `most`."""
+def longest(
+    evidence: Evidence, most: float = 600.0, within: Interval = (-FOREVER, FOREVER)
+) -> float:
+    """The longest that a permit certainly lay free beside a waiter, in seconds, up to `most`.
+
+    `within`: only what began in that time (epoch seconds) counts.
+    """
+
+    def found(bound: float) -> bool:
+        since, until = within
+        return any(begin <= until and end >= since for _, begin, end in moments(evidence, bound))
+
     low, high = 0.0, most
-    if not moments(evidence, PRECISION):
+    if not found(PRECISION):
         return 0.0
     while high - low > PRECISION:
         middle = (low + high) / 2 if high - low < 1 or low else min(1.0, high / 2)
-        low, high = (middle, high) if moments(evidence, middle) else (low, middle)
+        low, high = (middle, high) if found(middle) else (low, middle)
     return round(low, 2)
 
 

@@ -11,7 +11,12 @@ from demo.site import Site
 
 
 async def gather(client: Client, site: Site, **more: Any) -> Evidence:
-    """All evidence of a run; call it once the system is at rest."""
+    """All evidence of a run; call it once the system is at rest.
+
+    Where it is not (`at_rest=False`), GitHub's log is the newer of both: what a history says has
+    happened is in it.
+    """
+    histories = await export(client)
     log = simulated.read(
         jobs=await site.call("GET", "jobs"),
         runners=await site.call("GET", "runners?all=1"),
@@ -20,4 +25,4 @@ async def gather(client: Client, site: Site, **more: Any) -> Evidence:
         summary=await site.call("GET", "summary"),
     )
     secret = (site.folder / "webhook-secret").read_text(encoding="utf-8").strip()
-    return Evidence(await export(client), log, now=time.time(), canaries=[secret], **more)
+    return Evidence(histories, log, now=time.time(), canaries=[secret], **more)
