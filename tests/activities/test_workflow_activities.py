@@ -1,5 +1,6 @@
 """Activities on Temporal itself: the Fleet outlives its death, semaphores and jobs are found."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -87,9 +88,9 @@ async def test_a_semaphore_is_told_and_started_if_need_be(working, client):
         return (await semaphore.query("state"))["waiters"]
 
     assert not await exists(semaphore)
-    await run(working.tell_semaphore, Permit(REPO, acquire=Acquire(JOB)))
+    await run(working.tell_semaphore, Permit(REPO, acquire=Acquire(JOB, queued_at=time.time())))
     life = await run_id(semaphore)
-    await run(working.tell_semaphore, Permit(REPO, acquire=Acquire(JOB)))
+    await run(working.tell_semaphore, Permit(REPO, acquire=Acquire(JOB, queued_at=time.time())))
 
     async def queued():
         return await waiters() == [JOB]

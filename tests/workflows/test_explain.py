@@ -21,10 +21,10 @@ async def waiting(stack, repo: str, job: int, limit: str) -> dict:
     return await until(told)
 
 
-async def running(stack, repo: str, count: int = 1, seconds: float = 60.0) -> None:
-    """Jobs that hold their permits."""
-    jobs = await stack.site.jobs(repo, count=count, seconds=seconds)
-    for job in jobs:
+async def running(stack, repo: str, count: int = 1) -> None:
+    """Jobs that hold their permits, one after another: none takes another's runner."""
+    for _ in range(count):
+        (job,) = await stack.site.jobs(repo, seconds=60.0)
         assert await stack.site.wait("job_started", job_id=job)
 
 
