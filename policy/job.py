@@ -8,6 +8,7 @@ its labels. A permit follows the runner: it is held from before the launch until
 
 from dataclasses import dataclass
 
+from policy import names
 from policy.job_state import NUDGE_SLACK_SECONDS, JobState, Patience
 
 ACQUIRE = "acquire"  # ask the semaphore (again)
@@ -48,11 +49,23 @@ def decide(state: JobState, patience: Patience, now: float) -> Step:
         outcome = "failed"
     else:
         outcome = ""  # in progress: there is no end yet
+        due = min(_look_up_due(state, patience), state.queued_at + patience.queue)
+        if _owes_a_runner(state) and now < due:
+            return _serve(state, patience, now)
     return _wind_down(state, patience, now, outcome)
 
 
+def _owes_a_runner(state: JobState) -> bool:
+    """The job runs on the runner of another job of ours, which is queued still and stands nowhere.
+
+    So the runner that was to come for this job comes all the same, once: as many runners as jobs.
+    """
+    taken = state.phase == "in_progress" and names.job_of_runner(state.on_runner) != ""
+    return taken and state.launches == 0 and not state.failure and not state.stop_asked
+
+
 def _serve(state: JobState, patience: Patience, now: float) -> Step:
-    """The job is queued and wants a runner."""
+    """The job, or the one whose runner it took, is queued and wants a runner."""
     if state.runner == "starting":
         return _await_start(state, patience, now)
     if state.runner == "busy":
@@ -124,11 +137,18 @@ def _wind_down(state: JobState, patience: Patience, now: float, outcome: str) ->
         return Step(END, outcome, outcome=outcome)
     # In progress, and no runner of ours is alive: GitHub owes us the end of the job.
     if ours:
-        why, pause = "its runner is gone; GitHub will report the end", patience.report
+        why = "its runner is gone; GitHub will report the end"
     else:
-        why, pause = f"it runs on {state.on_runner or 'another runner'}", patience.look_up
-    due = max(state.gone_at, state.in_progress_at, state.looked_up_at) + pause
+        why = f"it runs on {state.on_runner or 'another runner'}"
+    due = _look_up_due(state, patience)
     return Step(LOOK_UP, why) if now >= due else Step(WAIT, why, due)
+
+
+def _look_up_due(state: JobState, patience: Patience) -> float:
+    """When GitHub is asked for the end of a job in progress, of which no event has told us."""
+    ours = state.on_runner == state.runner_name
+    pause = patience.report if ours else patience.look_up
+    return max(state.gone_at, state.in_progress_at, state.looked_up_at) + pause
 
 
 def granted(state: JobState, lease: str, now: float) -> str | None:
@@ -142,9 +162,8 @@ def granted(state: JobState, lease: str, now: float) -> str | None:
         return lease if lease != state.lease else None
     state.last_lease = lease
     state.waiting_since = 0.0
-    wanted = state.lease or (
-        state.phase == "queued" and not state.failure and not state.stop_asked
-    )
+    queued = state.phase == "queued" and not state.failure and not state.stop_asked
+    wanted = state.lease or queued or _owes_a_runner(state)
     if not wanted:
         return lease
     state.lease = lease

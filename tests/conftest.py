@@ -61,7 +61,7 @@ async def penstock(
         async def start(**settings: Any) -> Penstock:
             made = Penstock(client, site, settings)
             await made.start()
-            held.push_async_callback(made.stop)
+            held.push_async_callback(made.leave_nothing)
             return made
 
         yield start

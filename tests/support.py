@@ -13,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.clients.process_launcher import ProcessLauncher
 from api import keys, signature
 from demo.site import Site
 from embedded import stack
@@ -43,6 +44,17 @@ class Penstock:
         """Stop in order; once."""
         await self._held.aclose()
         await self.http.aclose()
+
+    async def leave_nothing(self) -> None:
+        """Stop, and end the runners that would live on as they should."""
+        await self.stop()
+        launcher = ProcessLauncher(
+            self.settings.state_dir.resolve() / "runners", ["true"], github_url="", api_url=""
+        )
+        for runner in await launcher.all():
+            await launcher.stop(runner.name)
+            assert all(one.name != runner.name or not one.alive for one in await launcher.all())
+        await launcher.close()
 
     async def deliver(self, payload: Any, **headers: str) -> httpx.Response:
         """Send a signed delivery, as GitHub does."""

@@ -15,7 +15,7 @@ SHORT = Patience(
     reacquire=3, queue=40, start=6, finish=3, report=6, look_up=10, relaunch=1, max_launches=2
 )
 USUAL = Patience(relaunch=1, max_launches=2)
-OURS, FOREIGN = "penstock-7-1", "penstock-8-1"
+OURS, FOREIGN, STRANGER = "penstock-7-1", "penstock-8-1", "a-runner-of-others"
 
 
 class Life:
@@ -48,6 +48,7 @@ class Life:
                 yield "busy", "8"
                 yield "gone", state.runner_name
             yield "in_progress", FOREIGN
+            yield "in_progress", STRANGER
             yield "completed", "success"
             yield "completed", "cancelled"
         if budget["nudge"]:
@@ -114,7 +115,8 @@ class Life:
                 rules.hold_up(state, "throttled", now + 5)
         elif step.do == rules.LAUNCH:
             assert state.lease, "no launch without a lease"
-            assert state.phase == "queued", "no launch for a job that is not queued"
+            owes = state.phase == "in_progress" and state.on_runner == FOREIGN
+            assert state.phase == "queued" or (owes and not state.launches), "nobody waits for it"
             assert not self.alive, "never two runners"
             seen_to = state.token_ready
             rules.launching(state, f"penstock-7-{state.launches + 1}", now)
@@ -437,13 +439,43 @@ def test_a_job_served_by_anothers_runner_sees_its_own_off() -> None:
 def test_a_job_in_progress_elsewhere_is_looked_up_now_and_then() -> None:
     """Its end may be lost: after an hour GitHub is asked, and its word counts."""
     state, patience = JobState(queued_at=0.0), Patience()
-    rules.in_progress(state, FOREIGN, 0.0)
-    assert rules.decide(state, patience, 0.0) == Step(rules.WAIT, f"it runs on {FOREIGN}", 3600.0)
+    rules.in_progress(state, STRANGER, 0.0)
+    assert rules.decide(state, patience, 0.0) == Step(rules.WAIT, f"it runs on {STRANGER}", 3600.0)
     assert rules.decide(state, patience, 3600.0).do == rules.LOOK_UP
     rules.looked_up(state, "in_progress", "", 3600.0)
     assert rules.decide(state, patience, 3600.0).until == 7200.0
     rules.looked_up(state, "missing", "", 7200.0)
     assert (state.phase, state.conclusion) == ("completed", "unknown")
+
+
+def test_a_job_on_anothers_runner_launches_the_one_it_owes_once() -> None:
+    """The other job stands in no queue meanwhile: its runner works, only not for it."""
+    state, patience = JobState(queued_at=0.0), Patience()
+    rules.asked(state, 0.5)
+    rules.in_progress(state, FOREIGN, 1.0)
+    assert rules.decide(state, patience, 1.0).why == "it waits for a permit of its repository"
+    assert rules.granted(state, "e/1", 2.0) is None
+    assert rules.decide(state, patience, 2.0).do == rules.LAUNCH
+    rules.launching(state, OURS, 2.0)
+    rules.runner_busy(state, OURS, "8")
+    assert rules.decide(state, patience, 3.0).why == "its runner works on job 8"
+    rules.runner_gone(state, OURS, patience, 9.0)
+    assert rules.decide(state, patience, 9.0).do == rules.RELEASE
+    rules.released(state, "e/1")
+    assert rules.decide(state, patience, 9.0) == Step(
+        rules.WAIT, f"it runs on {FOREIGN}", 9.0 + patience.look_up
+    )
+    assert rules.granted(state, "e/2", 10.0) == "e/2", "one runner is all it owes"
+
+
+@pytest.mark.parametrize("now", [3601.0, 24 * 3600.0])
+def test_a_debt_of_a_runner_ends_when_its_job_has_to_be_looked_up(now: float) -> None:
+    """No event has come for long, or GitHub has dropped the other job: nobody is waiting."""
+    state = JobState(queued_at=0.0)
+    rules.asked(state, 0.5)
+    rules.in_progress(state, FOREIGN, 1.0)
+    state.looked_up_at = now - 10 if now > 4000 else 0.0
+    assert rules.decide(state, Patience(), now).do == rules.RELEASE
 
 
 def test_a_job_that_github_queued_again_is_served_again() -> None:
