@@ -21,6 +21,8 @@ def register(routes: Endpoints) -> None:
     routes.add("GET", "/app/installations/{id}", Endpoint(handler=installation, callers=app))
     routes.add("GET", "/orgs/{org}/installation", Endpoint(handler=of_org, callers=app))
     routes.add("GET", "/repos/{owner}/{repo}/installation", Endpoint(handler=of_repo, callers=app))
+    routes.add("GET", "/app/hook/config", Endpoint(handler=hook_config, callers=app))
+    routes.add("GET", "/user", Endpoint(handler=get_user, callers=("pat",)))
     tokens = Endpoint(handler=access_token, callers=app)
     routes.add("POST", "/app/installations/{id}/access_tokens", tokens)
     anyone = ("app", "installation", "pat")
@@ -49,6 +51,20 @@ def get_app(call: Call) -> Answer:
             "installations_count": len(call.back.world.installations),
         },
     )
+
+
+def hook_config(call: Call) -> Answer:
+    """Where the App's events go; the secret is never shown."""
+    sender = call.back.sender
+    config = {"content_type": "json", "insecure_ssl": "0", "url": sender.url}
+    return Answer(200, config | ({"secret": "********"} if sender.secret else {}))
+
+
+def get_user(call: Call) -> Answer:
+    """Whose personal access token it is; a classic one's scopes stand in a header."""
+    base = call.back.world.base_url
+    user = views.user(base, "octo-dev", 583_231, "User")
+    return Answer(200, user, {"X-OAuth-Scopes": "repo, admin:org"})
 
 
 def installations(call: Call) -> Answer:

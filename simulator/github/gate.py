@@ -1,6 +1,8 @@
 """The one way in for GitHub's REST paths: caller, faults, limits, answer, headers, log."""
 
 import asyncio
+import hashlib
+import json
 from dataclasses import dataclass
 
 from simulator.faults import Faults, Rule
@@ -73,7 +75,10 @@ class Gate:
             seen.points = 1 if request.method in READS else 5
             if not endpoint.free:
                 rates.spend(key, f"{request.method} {seen.route}", endpoint.resource, seen.points)
-            return self._handle(endpoint, request, seen.caller)
+            answer = self._handle(endpoint, request, seen.caller)
+            if request.method == "GET" and answer.status == 200:
+                answer = self._conditional(endpoint, request, answer, seen)
+            return answer
         finally:
             rates.leave(key)
 
@@ -112,6 +117,19 @@ class Gate:
         if not caller.may(endpoint.needs):
             raise ApiError(403, "Resource not accessible by integration")
         return endpoint.handler(Call(back=self._back, request=request, caller=caller))
+
+    def _conditional(
+        self, endpoint: Endpoint, request: Request, answer: Answer, seen: Seen
+    ) -> Answer:
+        """An ETag; what the caller has already is 304, free of the primary limit."""
+        content = json.dumps(answer.body, sort_keys=True).encode()
+        etag = f'W/"{hashlib.sha256(content).hexdigest()}"'
+        answer.headers["ETag"] = etag
+        if request.headers.get("if-none-match") != etag:
+            return answer
+        if not endpoint.free:
+            self._back.rates.give_back(seen.caller.key, endpoint.resource)
+        return Answer(304, None, answer.headers)
 
     def _finish(self, request: Request, answer: Answer, seen: Seen, began: float) -> Answer:
         world, rates = self._back.world, self._back.rates

@@ -87,6 +87,10 @@ class RateLimits:
         bucket.used += 1
         window.spend(now, points)
 
+    def give_back(self, caller: str, resource: str) -> None:
+        """A request turned out to be free of the primary limit (docs: conditional requests)."""
+        self._bucket(caller, resource).used -= 1
+
     def spend_registration(self, caller: str, scope: str) -> None:
         """Count a runner's registration: so many in 5 minutes per repository or organization."""
         now = self._clock.now()
