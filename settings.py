@@ -118,13 +118,37 @@ class GitHubTable(_Table):
     app_id: str = ""
     private_key: SecretStr | None = None
     private_key_file: Path | None = None
+    private_key_secret: str = ""  # a name or ARN in AWS Secrets Manager, as those below
     token: SecretStr | None = None
     token_file: Path | None = None
+    token_secret: str = ""
     scope: Literal["repository", "organization"] = "repository"
     mode: Literal["registration", "jit"] = "registration"
+    runner_group: str = ""  # a name; scope organization only
     runner_group_id: int = Field(default=1, ge=1)
     github_api_calls_per_minute: int = Field(default=10, ge=3, le=900)
-    tokens_per_repository_per_hour: int = Field(default=5, ge=1, le=10_000)
+    # Default: 5 in mode registration, where one serves all runners of 45 minutes; none in jit.
+    tokens_per_repository_per_hour: int | None = Field(default=None, ge=1, le=10_000)
+
+    @field_validator("api_url", "url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check(self) -> "GitHubTable":
+        if self.runner_group and self.scope == "repository":
+            raise ValueError(
+                "runner_group: repositories have none; set github.scope = 'organization'"
+            )
+        return self
+
+    @property
+    def repository_budget(self) -> int | None:
+        """Registration tokens, or JIT configurations, that a repository may have in an hour."""
+        if self.tokens_per_repository_per_hour is None:
+            return 5 if self.mode == "registration" else None
+        return self.tokens_per_repository_per_hour
 
     @property
     def key(self) -> str:
@@ -135,6 +159,41 @@ class GitHubTable(_Table):
     def personal_token(self) -> str:
         """The personal access token."""
         return _secret(self.token, self.token_file, "github.token")
+
+
+class TokensTable(_Table):
+    """Where tokens, budgets and GitHub's pauses are kept, for all workers."""
+
+    store: Literal["memory", "dynamodb"] = "memory"
+    table: str = Field(default="self-runners-tokens", pattern=r"^[a-zA-Z0-9_.-]{3,255}$")
+    # id → 32 bytes in base64. The first seals, all open: a new key goes in front.
+    encryption_keys: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    encryption_keys_file: Path | None = None  # lines of `id key`
+    encryption_keys_secret: str = ""
+
+    @property
+    def keys_text(self) -> str:
+        """The keys as lines of `id key`; empty if they are kept in Secrets Manager, or nowhere."""
+        given = "\n".join(
+            f"{i} {key.get_secret_value()}" for i, key in self.encryption_keys.items()
+        )
+        secret = SecretStr(given) if given else None
+        return _secret(secret, self.encryption_keys_file, "tokens.encryption_keys")
+
+
+class AwsTable(_Table):
+    """Where AWS is; empty values are those of the environment."""
+
+    region: str = ""
+    endpoint_url: str = Field(default="", pattern=r"^(https?://[^\s/]+/?)?$")
+
+
+class WorkerTable(_Table):
+    """The worker processes."""
+
+    count: int = Field(default=1, ge=1, le=1000)  # how many run, in all
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=0, ge=0, le=65535)  # 0: none
 
 
 class RunnerTable(_Table):
@@ -216,6 +275,18 @@ class Settings(BaseSettings):
     github: GitHubTable = GitHubTable()
     runner: RunnerTable = RunnerTable()
     priorities: PrioritiesTable = PrioritiesTable()
+    tokens: TokensTable = TokensTable()
+    aws: AwsTable = AwsTable()
+    worker: WorkerTable = WorkerTable()
+
+    @model_validator(mode="after")
+    def _check_workers(self) -> "Settings":
+        if self.worker.count > 1 and self.tokens.store == "memory":
+            raise ValueError(
+                f"worker.count is {self.worker.count}, but tokens.store = 'memory' serves one"
+                " (budgets and pauses would hold for each alone): set tokens.store = 'dynamodb'"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -240,9 +311,13 @@ class Settings(BaseSettings):
                     "gateway.webhook_secret is missing: set it, or gateway.webhook_secret_file, "
                     "to the secret of the webhook at GitHub"
                 )
-            if bool(self.github.personal_token) == bool(self.github.app_id and self.github.key):
+            self._check_github()
+            if self.tokens.store == "dynamodb" and not (
+                self.tokens.keys_text or self.tokens.encryption_keys_secret
+            ):
                 raise InvalidSettings(
-                    "github: give either app_id and private_key_file, or token_file"
+                    "tokens.encryption_keys_file is missing: tokens.store = 'dynamodb' keeps"
+                    " tokens sealed; make a key by penstock token-key create"
                 )
             if not self.runner.command:
                 raise InvalidSettings(
@@ -250,6 +325,17 @@ class Settings(BaseSettings):
                 )
         except ValueError as error:
             raise InvalidSettings(str(error)) from None
+
+    def _check_github(self) -> None:
+        github = self.github
+        person = bool(github.personal_token) + bool(github.token_secret)
+        key = bool(github.key) + bool(github.private_key_secret)
+        if max(person, key) > 1:
+            raise InvalidSettings(
+                "github: give each secret once: by value, by file, or by its name at AWS"
+            )
+        if bool(person) == bool(github.app_id and key):
+            raise InvalidSettings("github: give either app_id and private_key_file, or token_file")
 
 
 _file: dict[str, Path | None] = {"path": None}
@@ -272,7 +358,7 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"]) or "configuration"
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "there is no such key"

@@ -21,21 +21,19 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.clients.dead_letter_files import DeadLetterFiles
-from activities.clients.github import Credentials, GitHubClient
 from activities.clients.process_launcher import ProcessLauncher
 from activities.dead_letters import DeadLetterActivities
-from activities.gate import GatedGitHub
 from activities.guardian import Guardian
 from activities.heartbeat import Heartbeats
 from activities.jobs import JobActivities
 from activities.maintenance import MaintenanceActivities
 from activities.reaper import ReaperActivities
 from activities.runners import Launcher, RunnerActivities, RunnerReference
-from activities.tokens import Budget, TokenActivities, Tokens
+from activities.tokens import TokenActivities, Tokens
 from activities.workflows import WorkflowActivities, start_fleet
 from policy import names
-from policy.token_bucket import Rate
 from settings import Settings
+from wiring import github_of, metrics_of
 from workflows.fleet import Fleet
 from workflows.repo_semaphore import RepoSemaphore
 from workflows.runner_job import RunnerGone, RunnerJob
@@ -53,14 +51,10 @@ WATCH_PAUSE_SECONDS = 1.0
 @asynccontextmanager
 async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
     """Run the workers inside the block; leaving it finishes what is under way."""
-    github_client = GitHubClient(
-        settings.github.api_url,
-        Credentials(settings.github.app_id, settings.github.key, settings.github.personal_token),
-        scope=settings.github.scope,
-        runner_group_id=settings.github.runner_group_id,
-    )
-    github = GatedGitHub(
-        github_client, time.time, lambda org, until: _cool_down(client, org, until)
+    side = await github_of(settings, lambda org, until: _cool_down(client, org, until))
+    github, tokens = (
+        side.client,
+        Tokens(side.client, side.cache, jit=settings.github.mode == "jit"),
     )
     launcher = ProcessLauncher(
         settings.state_dir.resolve() / "runners",
@@ -68,19 +62,11 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
         github_url=settings.github.url,
         api_url=settings.github.api_url,
         scope=settings.github.scope,
+        group=settings.github.runner_group,
         environment=settings.runner.environment,
     )
-    tokens = Tokens(
-        github,
-        Budget(
-            Rate(settings.github.github_api_calls_per_minute, 60.0),
-            Rate(settings.github.tokens_per_repository_per_hour, 3600.0),
-        ),
-        time.time,
-        jit=settings.github.mode == "jit",
-    )
     limits = settings.limits.limits
-    runners = RunnerActivities(launcher, tokens, github, time.time)
+    runners = RunnerActivities(launcher, tokens, github, time.time, labels=settings.gateway.labels)
     of_workflows = WorkflowActivities(client, limits)
     github_queue = _worker(
         client,
@@ -114,7 +100,7 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
         ],
     )
     try:
-        async with github_queue, main_queue:
+        async with metrics_of(settings, side.meter), github_queue, main_queue:
             await start_fleet(client, limits)
             beside = [
                 asyncio.create_task(_watch(client, launcher)),
@@ -128,7 +114,7 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
                 await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await launcher.close()
-        await github_client.close()
+        await side.close()
 
 
 def _worker(client: Client, task_queue: str, **what: Any) -> Worker:

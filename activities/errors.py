@@ -1,12 +1,26 @@
-"""Errors of the outside world in Penstock's words, and how Temporal is to treat each of them."""
+"""Errors of the outside world in Penstock's words, and how Temporal is to treat each of them.
+
+| error             | GitHub's answer         | tried again                                  |
+|-------------------|-------------------------|----------------------------------------------|
+| GitHubUnavailable | 5xx, silence, nonsense  | by Temporal, 1 s doubling to 30 s            |
+| RateLimited       | 403 or 429 of a limit   | by Temporal at GitHub's time; beyond 30 s by |
+|                   |                         | the job, which gives its permit back first   |
+| GitHubPermission  | 401, other 403          | by the job, after 1 min doubling to 10 min:  |
+| GitHubNotFound    | 404, 410                | an operator can mend these meanwhile         |
+| GitHubConflict    | 409 (not of a JIT name) | as those                                     |
+| GitHubInvalid     | 400, 422, any other 4xx | never: it counts as a launch that failed     |
+"""
 
 from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.redaction import redacted
+
 TOKEN_DEFERRED = "TokenDeferred"  # noqa: S105 - an error type
 TOKEN_MISSING = "TokenMissing"  # noqa: S105 - an error type
 GITHUB_REFUSED = "GitHubRefused"
+GITHUB_INVALID = "GitHubInvalid"
 LAUNCH_REFUSED = "LaunchRefused"
 
 # A wait longer than this is not waited in an activity: the job gives its permit back meanwhile.
@@ -18,41 +32,62 @@ class GitHubError(Exception):
 
 
 class GitHubRefused(GitHubError):
-    """A wrong credential, a missing permission, or an invalid call: asking again is in vain."""
+    """GitHub understood and said no: asking again at once is in vain."""
+
+
+class GitHubPermission(GitHubRefused):
+    """A wrong credential (401), or one that may not do this (403)."""
 
 
 class GitHubNotFound(GitHubRefused):
     """No such thing, or none that we may see."""
 
 
+class GitHubConflict(GitHubRefused):
+    """It exists already, or something else stands in the way (409)."""
+
+
+class GitHubInvalid(GitHubRefused):
+    """The call itself is wrong, or GitHub will not do it in this state (400, 422)."""
+
+
 class GitHubUnavailable(GitHubError):
     """A 5xx answer, a time-out or a broken connection: worth another try."""
 
 
-class RateLimited(GitHubError):
-    """GitHub asked us to keep still until a time (epoch seconds)."""
+class Waits(Exception):
+    """Not now: `until` (epoch seconds) says when."""
 
-    def __init__(self, until: float) -> None:
-        super().__init__("GitHub's rate limit is used up")
+    def __init__(self, until: float, why: str) -> None:
+        super().__init__(why)
         self.until = until
 
 
-class Deferred(Exception):
-    """Our own budget says: not before so many seconds."""
+class RateLimited(Waits, GitHubError):
+    """GitHub asked us to keep still until a time, or would at the next call."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__("the budget of GitHub calls is used up")
-        self.retry_after = retry_after
+    def __init__(self, until: float, why: str = "GitHub's rate limit is used up") -> None:
+        super().__init__(until, why)
+
+
+class Deferred(Waits):
+    """Our own measure says: not before a time."""
+
+    def __init__(self, until: float, why: str = "the budget of GitHub calls is used up") -> None:
+        super().__init__(until, why)
 
 
 class LaunchRefused(Exception):
     """The provider will never start this runner as asked; the message says why."""
 
 
-def deferred(retry_after: float) -> ApplicationError:
+def deferred(error: Waits, now: float) -> ApplicationError:
     """Wait inside the activity's retries if it is short; else let the workflow queue again."""
+    retry_after = max(0.0, error.until - now)
+    if isinstance(error, RateLimited):
+        retry_after = max(1.0, retry_after)  # GitHub's times are whole seconds
     return ApplicationError(
-        f"the next GitHub call may go in {retry_after:.0f} s",
+        f"{error}: the next GitHub call may go in {retry_after:.0f} s",
         retry_after,
         type=TOKEN_DEFERRED,
         non_retryable=retry_after > LONGEST_RETRY_SECONDS,
@@ -71,6 +106,9 @@ def token_missing() -> ApplicationError:
     )
 
 
-def refused(error: Exception, kind: str) -> ApplicationError:
-    """A refusal that no retry mends."""
-    return ApplicationError(str(error), type=kind, non_retryable=True)
+def refused(error: GitHubRefused | LaunchRefused) -> ApplicationError:
+    """A refusal that no retry of the activity mends; its type says what the job does then."""
+    kind = LAUNCH_REFUSED if isinstance(error, LaunchRefused) else GITHUB_REFUSED
+    if isinstance(error, GitHubInvalid):
+        kind = GITHUB_INVALID
+    return ApplicationError(redacted(str(error)), type=kind, non_retryable=True)

@@ -1,16 +1,15 @@
 """The port to GitHub."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from activities.token_store import Secret
 
 
 @dataclass(frozen=True)
-class RunnerToken:
+class RunnerToken(Secret):
     """What a runner registers with: secret, so never part of a result or a message."""
 
-    value: str = field(repr=False)
-    minted_at: float
-    expires_at: float
     jit: bool = False
 
 
@@ -24,10 +23,10 @@ class JobRecord:
 
 
 class GitHub(Protocol):
-    """GitHub as Penstock needs it. Every method raises the errors of activities/errors.py."""
+    """GitHub as Penstock needs it. Every method raises what activities/errors.py names."""
 
-    def calls_for_token(self, repo: str) -> int:
-        """How many API calls the next `registration_token` or `jit_config` would make."""
+    async def room(self, repo: str) -> None:
+        """Raise what a call for a token would raise before it is made: RateLimited or Deferred."""
         ...
 
     async def registration_token(self, repo: str) -> RunnerToken:

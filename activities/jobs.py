@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.errors import GITHUB_REFUSED, GitHubRefused, RateLimited, deferred, refused
+from activities.errors import GitHubRefused, Waits, deferred, refused
 from activities.github import GitHub, JobRecord
 
 
@@ -29,7 +29,7 @@ class JobActivities:
         """The job's status at GitHub; `missing` if GitHub knows no such job."""
         try:
             return await self._github.job(question.repo, question.job_id)
-        except RateLimited as error:
-            raise deferred(max(1.0, error.until - self._clock())) from None
+        except Waits as error:
+            raise deferred(error, self._clock()) from None
         except GitHubRefused as error:
-            raise refused(error, GITHUB_REFUSED) from None
+            raise refused(error) from None

@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.errors import RateLimited, deferred
+from activities.errors import Waits, deferred
 from activities.github import GitHub
 from activities.runners import Launcher
 
@@ -55,8 +55,8 @@ class ReaperActivities:
                 if await self._github.deregister(holders.repo, runner.name) == "busy":
                     held.add(runner.workflow_id)
                     continue
-            except RateLimited as error:
-                raise deferred(max(1.0, error.until - self._clock())) from None
+            except Waits as error:
+                raise deferred(error, self._clock()) from None
             await self._launcher.stop(runner.name)
         return Holders(holders.repo, [job for job in closed if job not in held])
 

@@ -1,24 +1,26 @@
 """The port to whatever runs runners, and the activities on it."""
 
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from temporalio import activity
 
 from activities.errors import (
-    GITHUB_REFUSED,
-    LAUNCH_REFUSED,
-    Deferred,
+    GitHubError,
     GitHubRefused,
     LaunchRefused,
-    RateLimited,
+    Waits,
     deferred,
     refused,
     token_missing,
 )
 from activities.github import GitHub, RunnerToken
 from activities.tokens import Tokens
+from policy.labels import unknown
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,16 @@ class RunnerActivities:
     """Launch and retire."""
 
     def __init__(
-        self, launcher: Launcher, tokens: Tokens, github: GitHub, clock: Callable[[], float]
+        self,
+        launcher: Launcher,
+        tokens: Tokens,
+        github: GitHub,
+        clock: Callable[[], float],
+        *,
+        labels: Sequence[str] = ("*",),
     ) -> None:
+        """`labels` are patterns of those that a runner may have."""
+        self._labels = tuple(labels)
         self._launcher = launcher
         self._tokens = tokens
         self._github = github
@@ -103,7 +113,11 @@ class RunnerActivities:
             if runner.name == request.name and (runner.alive or runner.provider_id):
                 return runner  # started by a try whose answer was lost; it needs no other token
         repo, name, labels = request.repo, request.name, request.labels
+        token = None
         try:
+            if not_ours := unknown(labels, self._labels):
+                # The gateway lets no such job in; its configuration may have changed since.
+                raise LaunchRefused(f"labels that gateway.labels does not allow: {not_ours}")
             if request.token_ready:
                 token = await self._tokens.credential(repo, name, labels)
             else:
@@ -111,14 +125,20 @@ class RunnerActivities:
             if token is None:
                 raise token_missing()
             return await self._launcher.launch(request, token)
-        except Deferred as error:
-            raise deferred(error.retry_after) from None
-        except RateLimited as error:
-            raise deferred(max(1.0, error.until - self._clock())) from None
-        except LaunchRefused as error:
-            raise refused(error, LAUNCH_REFUSED) from None
-        except GitHubRefused as error:
-            raise refused(error, GITHUB_REFUSED) from None
+        except Waits as error:
+            raise deferred(error, self._clock()) from None
+        except (LaunchRefused, GitHubRefused) as error:
+            if token and token.jit:
+                await self._take_off(repo, name)
+            raise refused(error) from None
+
+    async def _take_off(self, repo: str, name: str) -> None:
+        """A JIT configuration is a runner at GitHub already: without a process it goes."""
+        try:
+            await self._github.deregister(repo, name)
+        except (GitHubError, Waits) as error:
+            # GitHub drops a runner that never came after a while; its name is used only once.
+            logger.warning("runner %s stays registered for now: %s", name, error)
 
     @activity.defn(name="retire_runner")
     async def retire_runner(self, request: RetireRequest) -> Retired:
@@ -130,9 +150,9 @@ class RunnerActivities:
         try:
             if await self._github.deregister(request.repo, request.name) == "busy":
                 return Retired("busy")
-        except RateLimited as error:
-            raise deferred(max(1.0, error.until - self._clock())) from None
+        except Waits as error:
+            raise deferred(error, self._clock()) from None
         except GitHubRefused as error:
-            raise refused(error, GITHUB_REFUSED) from None
+            raise refused(error) from None
         await self._launcher.stop(request.name)
         return Retired("gone")

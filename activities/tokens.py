@@ -1,31 +1,22 @@
-"""Runner tokens within GitHub's limits: cache, then budget, then GitHub; one flight a key."""
+"""Runner tokens within GitHub's limits: at hand, or minted within the budget; one flight a key."""
 
 import asyncio
 import hashlib
-import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.errors import (
-    GITHUB_REFUSED,
-    Deferred,
-    GitHubRefused,
-    GitHubUnavailable,
-    RateLimited,
-    deferred,
-    refused,
-)
+from activities.errors import Deferred, GitHubRefused, RateLimited, Waits, deferred, refused
 from activities.github import GitHub, RunnerToken
-from policy import token_bucket
-from policy.limits import org_of
-from policy.token_bucket import Rate
+from activities.secret_cache import Kind, SecretCache
+from activities.token_store import Clock, Secret
 from policy.token_cache import freshness
 
-logger = logging.getLogger(__name__)
-
 SOUGHT_SECONDS = 3.0  # a sign-in and a token take GitHub about one
+
+REGISTRATION = Kind(
+    "registration", lambda secret, now: freshness(secret.minted_at, secret.expires_at, now)
+)
 
 
 @dataclass(frozen=True)
@@ -43,44 +34,13 @@ class TokenReceipt:
     expires_at: float
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How often GitHub may be asked for tokens."""
-
-    per_org: Rate
-    per_repo: Rate
-
-
-@dataclass
-class TokenStore:
-    """Tokens and buckets of one worker process, in memory."""
-
-    tokens: dict[str, RunnerToken] = field(default_factory=dict[str, RunnerToken])
-    arrivals: dict[str, float] = field(default_factory=dict[str, float])
-
-
 class Tokens:
-    """The one place where runner tokens are minted, within the budget of calls.
+    """Where runner tokens come from: the cache of all workers, else GitHub."""
 
-    GitHub's own pauses are the gate's business (activities/gate.py), through which `github` goes.
-    """
-
-    def __init__(
-        self,
-        github: GitHub,
-        budget: Budget,
-        clock: Callable[[], float],
-        *,
-        jit: bool = False,
-    ) -> None:
-        """`clock` gives epoch seconds."""
+    def __init__(self, github: GitHub, cache: SecretCache, *, jit: bool = False) -> None:
         self._github = github
-        self._budget = budget
-        self._clock = clock
+        self._cache = cache
         self._jit = jit
-        self._store = TokenStore()
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._refreshing: set[asyncio.Task[RunnerToken]] = set()
         self._sought: dict[str, asyncio.Future[None]] = {}
 
     async def ready(self, repo: str) -> RunnerToken | None:
@@ -89,7 +49,7 @@ class Tokens:
         Raises Deferred, or GitHub's errors.
         """
         if self._jit:
-            self._room(repo, self._github.calls_for_token(repo))
+            await self._github.room(repo)
             return None
         return await self.registration(repo)
 
@@ -103,67 +63,34 @@ class Tokens:
         """
         if self._jit:
             try:
-                self._room(repo, self._github.calls_for_token(repo))
+                return await self.credential(repo, name, labels)
             except (Deferred, RateLimited):
                 return None
-            return await self.credential(repo, name, labels)
-        if self._freshness(self._store.tokens.get(_key(repo))) == "stale":
+        if await self._cache.peek(REGISTRATION, _key(repo)) is None:
             if repo not in self._sought:
                 self._seek(repo)
                 return None
             await asyncio.wait([self._sought[repo]])
-            if self._freshness(self._store.tokens.get(_key(repo))) == "stale":
+            if await self._cache.peek(REGISTRATION, _key(repo)) is None:
                 return None
         return await self.registration(repo)
 
     async def credential(self, repo: str, name: str, labels: list[str]) -> RunnerToken:
         """What the runner `name` registers with. Raises Deferred, or GitHub's errors."""
-        if not self._jit:
-            return await self.registration(repo)
-        self._spend(repo, self._github.calls_for_token(repo))
-        return await self._call(repo, lambda: self._github.jit_config(repo, name, labels))
+        if self._jit:
+            return await self._github.jit_config(repo, name, labels)
+        return await self.registration(repo)
 
     async def registration(self, repo: str) -> RunnerToken:
         """The cached token of `{organization}#{repository}`, refreshed early, minted once."""
-        cached = self._store.tokens.get(_key(repo))
-        age = self._freshness(cached)
-        if cached and age == "fresh":
-            return cached
-        if cached and age == "refresh":
-            if not self._lock(repo).locked():
-                task = asyncio.create_task(self._mint(repo))
-                self._refreshing.add(task)
-                task.add_done_callback(self._refreshed)
-            return cached
-        return await self._mint(repo)
+        found = await self._cache.get(REGISTRATION, _key(repo), lambda: self._mint(repo))
+        return RunnerToken(found.value, found.minted_at, found.expires_at)
 
-    async def _mint(self, repo: str) -> RunnerToken:
-        async with self._lock(repo):
-            cached = self._store.tokens.get(_key(repo))
-            if cached and self._freshness(cached) == "fresh":
-                return cached  # another caller's flight brought it
-            try:
-                self._spend(repo, self._github.calls_for_token(repo))
-                token = await self._call(repo, lambda: self._github.registration_token(repo))
-                self._store.tokens[_key(repo)] = token
-            finally:
-                self._found(repo)
-            return token
-
-    async def _call(self, repo: str, call: Callable[[], Awaitable[RunnerToken]]) -> RunnerToken:
+    async def _mint(self, repo: str) -> Secret:
         try:
-            return await call()
-        except GitHubUnavailable:
-            # GitHub's outage is not this repository's token: only the owner's calls were made.
-            arrivals = self._store.arrivals
-            arrivals[repo] = arrivals.get(repo, 0.0) - self._budget.per_repo.interval
-            raise
-
-    def _refreshed(self, task: "asyncio.Task[RunnerToken]") -> None:
-        self._refreshing.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            # The old token serves for five more minutes; the next caller tries again.
-            logger.warning("a runner token could not be refreshed: %s", error)
+            return await self._github.registration_token(repo)
+        finally:
+            self._found(repo)
 
     def _seek(self, repo: str) -> None:
         """Somebody has been sent for a token; whoever comes next may wait for it a moment."""
@@ -176,37 +103,14 @@ class Tokens:
         ours = self._sought.get(repo)
         if ours is not None and sought in (None, ours):
             del self._sought[repo]
-            ours.set_result(None)
-
-    def _spend(self, repo: str, calls: int) -> None:
-        """Take from the organization's and the repository's bucket, or from neither."""
-        self._store.arrivals.update(self._room(repo, calls))
-
-    def _room(self, repo: str, calls: int) -> dict[str, float]:
-        """Both buckets as they would be after so many calls. Raises Deferred."""
-        now, arrivals = self._clock(), self._store.arrivals
-        org = org_of(repo)
-        of_org = token_bucket.take(arrivals.get(org, 0.0), self._budget.per_org, now, calls)
-        of_repo = token_bucket.take(arrivals.get(repo, 0.0), self._budget.per_repo, now)
-        takings = {org: of_org, repo: of_repo}
-        waits = [t.retry_after for t in takings.values() if isinstance(t, token_bucket.Deferred)]
-        if waits:
-            raise Deferred(max(waits))
-        return {key: t.arrival for key, t in takings.items() if isinstance(t, token_bucket.Taken)}
-
-    def _freshness(self, token: RunnerToken | None) -> str:
-        if token is None:
-            return "stale"
-        return freshness(token.minted_at, token.expires_at, self._clock())
-
-    def _lock(self, repo: str) -> asyncio.Lock:
-        return self._locks.setdefault(_key(repo), asyncio.Lock())
+            # Looked for once what was found is in the cache.
+            ours.get_loop().call_soon(ours.set_result, None)
 
 
 class TokenActivities:
     """Activities on the queue `penstock-github`."""
 
-    def __init__(self, tokens: Tokens, clock: Callable[[], float]) -> None:
+    def __init__(self, tokens: Tokens, clock: Clock) -> None:
         self._tokens = tokens
         self._clock = clock
 
@@ -215,12 +119,10 @@ class TokenActivities:
         """Have a token at hand for a launch; tells its fingerprint only."""
         try:
             token = await self._tokens.ready(request.repo)
-        except Deferred as error:
-            raise deferred(error.retry_after) from None
-        except RateLimited as error:
-            raise deferred(max(1.0, error.until - self._clock())) from None
+        except Waits as error:
+            raise deferred(error, self._clock()) from None
         except GitHubRefused as error:
-            raise refused(error, GITHUB_REFUSED) from None
+            raise refused(error) from None
         if token is None:
             return TokenReceipt("", 0.0)
         return TokenReceipt(fingerprint(token.value), token.expires_at)

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from policy import names
+from policy.labels import unknown
 
 RETRY_AFTER_SECONDS = 30  # for a drain without an estimate; GitHub never retries, others may
 
@@ -34,16 +35,16 @@ class JobEvent:
 
 @dataclass(frozen=True)
 class Rules:
-    """Whose jobs, with which labels, are ours. Owners are glob patterns."""
+    """Whose jobs, with which labels, are ours. Both are glob patterns."""
 
-    labels: frozenset[str]
+    labels: tuple[str, ...]
     owners: tuple[str, ...] = ("*",)
 
     @classmethod
     def of(cls, labels: list[str], owners: list[str]) -> "Rules":
         """Names of labels and owners do not mind case, as at GitHub."""
         return cls(
-            frozenset(label.lower() for label in labels),
+            tuple(label.lower() for label in labels),
             tuple(owner.lower() for owner in owners),
         )
 
@@ -70,7 +71,7 @@ def decide(event: JobEvent, rules: Rules, mode: str) -> Decision:
     """
     if not any(fnmatchcase(event.owner.lower(), pattern) for pattern in rules.owners):
         return Decision("ignore", f"owner {event.owner} is not ours")
-    offered = {label.lower() for label in event.labels} <= rules.labels
+    offered = not unknown(event.labels, rules.labels)
     runner_is_ours = bool(names.job_of_runner(event.runner_name))
     if event.action in ("in_progress", "completed"):
         if event.labels and not offered and not runner_is_ours:

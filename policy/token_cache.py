@@ -18,3 +18,13 @@ def freshness(minted_at: float, expires_at: float, now: float) -> Freshness:
     if age >= SERVES_SECONDS or now >= expires_at - 60:
         return "stale"
     return "refresh" if age >= REFRESH_SECONDS else "fresh"
+
+
+def installation_freshness(expires_at: float, now: float) -> Freshness:
+    """An installation's token: renewed in its last ten minutes, not begun with in its last five.
+
+    An activity may run for a minute with the token it took (workflows/options.py).
+    """
+    if now >= expires_at - 300:
+        return "stale"
+    return "refresh" if now >= expires_at - 600 else "fresh"

@@ -10,7 +10,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.dead_letters import DeadLetter, DeadLetterActivities
-    from activities.errors import GITHUB_REFUSED, LAUNCH_REFUSED, TOKEN_DEFERRED, TOKEN_MISSING
+    from activities.errors import (
+        GITHUB_INVALID,
+        GITHUB_REFUSED,
+        LAUNCH_REFUSED,
+        TOKEN_DEFERRED,
+        TOKEN_MISSING,
+    )
     from activities.jobs import JobActivities, JobQuestion
     from activities.runners import LaunchRequest, RetireRequest, RunnerActivities
     from activities.tokens import TokenActivities, TokenRequest
@@ -268,7 +274,7 @@ class RunnerJob:
                 rules.launch_undone(state)
                 self._hold_up(error)
                 return
-            if kind != LAUNCH_REFUSED:
+            if kind not in (LAUNCH_REFUSED, GITHUB_INVALID):
                 # Nobody knows whether it started. If it did, and works, it is followed as usual.
                 state.reasons = [*state.reasons, str(error.cause)][-5:]
                 await self._retire()

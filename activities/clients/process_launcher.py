@@ -46,6 +46,7 @@ class ProcessLauncher:
         github_url: str,
         api_url: str,
         scope: str = "repository",
+        group: str = "",
         environment: dict[str, str] | None = None,
     ) -> None:
         """`command` runs one runner in an empty folder; docs/runners.md has its environment."""
@@ -54,6 +55,7 @@ class ProcessLauncher:
         self._github_url = github_url.rstrip("/")
         self._api_url = api_url
         self._scope = scope
+        self._group = group
         self._environment = environment or {}
         self._watched: dict[str, asyncio.Task[None]] = {}
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -201,6 +203,7 @@ class ProcessLauncher:
                 "PENSTOCK_RUNNER_URL": f"{self._github_url}/{target}",
                 "PENSTOCK_RUNNER_NAME": request.name,
                 "PENSTOCK_RUNNER_LABELS": ",".join(request.labels),
+                **({"PENSTOCK_RUNNER_GROUP": self._group} if self._group else {}),
                 kind: str(secret),
                 **_harmless(os.environ),
                 **self._environment,

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from activities.clients.aws import Aws
 from demo.site import Site
+from tests.activities.aws import ENVIRONMENT, moto
 from tests.activities.hub import Hub, site_in
 from tests.activities.launching import Runners
 
@@ -34,3 +36,13 @@ async def hub(one_site: Site) -> AsyncGenerator[Hub]:
         await one_site.jobs(repo, conclusion="skipped", deliver=False)
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="session")
+async def aws() -> AsyncGenerator[Aws]:
+    """Moto's server, with credentials in the environment that only it accepts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        async with moto() as made:
+            yield made

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from activities.clients.github import Credentials, GitHubClient
+from activities.meter import Budget, Meter, Throttled
+from activities.secret_cache import SecretCache
+from activities.token_store import MemoryStore, TokenStore
+from activities.tokens import Tokens
 from demo.site import APP_ID, SIMULATOR, Site
+from policy.token_bucket import Rate
 from tests.activities.launching import SECONDS
+from wiring import GitHubSide
 
+WIDE = Budget(Rate(1000, 60), Rate(1000, 60))
 PAT = "ghp_an-unmistakable-personal-access-token"
 
 
@@ -43,13 +50,34 @@ class Hub:
         """The App's private key."""
         return (self.site.folder / "app.pem").read_text()
 
-    def client(self, credentials: Credentials | None = None, **how: Any) -> GitHubClient:
-        """A client; without credentials it is the App."""
-        url = how.pop("url", self.site.url)
+    def side(
+        self,
+        budget: Budget = WIDE,
+        *,
+        credentials: Credentials | None = None,
+        store: TokenStore | None = None,
+        throttled: Throttled | None = None,
+        jit: bool = False,
+        **how: Any,
+    ) -> GitHubSide:
+        """One worker's side of GitHub; without credentials it is the App."""
         credentials = credentials or Credentials(APP_ID, self.key)
-        made = GitHubClient(url, credentials, clock=self.clock, **how)
+        store = store or MemoryStore(self.clock)
+        meter = Meter(store, budget, self.clock, throttled, jit=jit)
+        cache = SecretCache(store, self.clock)
+        url = how.pop("url", self.site.url)
+        made = GitHubClient(url, credentials, meter=meter, cache=cache, clock=self.clock, **how)
         self._made.append(made)
-        return made
+        return GitHubSide(made, cache, meter, credentials)
+
+    def client(self, credentials: Credentials | None = None, **how: Any) -> GitHubClient:
+        """The client alone."""
+        return self.side(credentials=credentials, **how).client
+
+    def tokens(self, budget: Budget = WIDE, *, jit: bool = False, **how: Any) -> Tokens:
+        """Where one worker's runner tokens come from."""
+        side = self.side(budget, jit=jit, **how)
+        return Tokens(side.client, side.cache, jit=jit)
 
     async def person(self, **how: Any) -> GitHubClient:
         """A client with a personal access token."""

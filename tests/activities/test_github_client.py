@@ -24,7 +24,7 @@ async def test_an_app_signs_in_and_counts_its_calls_truly(hub):
     said = []
     for seconds in (0, 10, 3600):
         await hub.pass_(seconds)
-        said.append(client.calls_for_token(REPO))
+        said.append(1 + await client.identity.calls_needed(REPO))
         token = await client.registration_token(REPO)
         assert len(calls := await hub.calls()) == said[-1], calls
         assert abs(token.expires_at - token.minted_at - 3600) < 2
@@ -46,7 +46,7 @@ async def test_an_installation_token_is_renewed_five_minutes_early(hub, before_i
     await client.registration_token(REPO)
     await hub.calls()
     await hub.pass_(3600 - before_its_end)
-    assert client.calls_for_token(REPO) == calls
+    assert 1 + await client.identity.calls_needed(REPO) == calls
     await client.registration_token(REPO)
     assert len(await hub.calls()) == calls
 
@@ -63,8 +63,8 @@ async def test_organizations_have_a_token_each(hub):
     """What one installation may, another may not."""
     client = hub.client()
     await client.registration_token(REPO)
-    assert client.calls_for_token("other/api") == 3
-    assert client.calls_for_token("acme/web") == 1
+    assert await client.identity.calls_needed("other/api") == 2
+    assert await client.identity.calls_needed("acme/web") == 0
     await client.registration_token("other/api")
     await client.registration_token("acme/web")
     assert (await hub.calls()).count(ACCESS) == 2
@@ -99,7 +99,7 @@ async def test_a_token_that_died_early_is_renewed_once(hub):
     await client.registration_token(REPO)
     await hub.call("POST", "clock", advance_seconds=3601)
     await hub.calls()
-    assert client.calls_for_token(REPO) == 1
+    assert 1 + await client.identity.calls_needed(REPO) == 1
     assert (await client.registration_token(REPO)).value
     calls = await hub.calls()
     assert [call.rsplit(" ", 1)[1] for call in calls] == ["401", "201", "201"]
@@ -135,14 +135,14 @@ async def test_an_installation_that_is_gone_is_looked_up_anew(hub):
     await hub.break_("status", status=404, path_prefix="/app/installations")
     with pytest.raises(GitHubNotFound):
         await client.registration_token(REPO)
-    assert client.calls_for_token(REPO) == 3
+    assert 1 + await client.identity.calls_needed(REPO) == 3
     assert (await client.registration_token(REPO)).value
 
 
 async def test_a_personal_token_needs_one_call(hub):
     """No sign-in; a refusal is not tried again."""
     client = await hub.person()
-    assert client.calls_for_token(REPO) == 1
+    assert 1 + await client.identity.calls_needed(REPO) == 1
     assert (await client.registration_token(REPO)).value
     assert await hub.calls() == [MINT]
     stranger = hub.client(Credentials(token="ghp_a-canary"))

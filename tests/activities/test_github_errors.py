@@ -7,19 +7,29 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from activities.clients import github
-from activities.errors import GitHubNotFound, GitHubRefused, GitHubUnavailable, RateLimited
+from activities.clients import github, github_http
+from activities.errors import (
+    GitHubConflict,
+    GitHubInvalid,
+    GitHubNotFound,
+    GitHubPermission,
+    GitHubRefused,
+    GitHubUnavailable,
+    RateLimited,
+)
 from embedded import ports
 from tests.activities.hub import PAT, told
 
 REPO = "acme/api"
 SURE = [
-    (400, GitHubRefused),
-    (403, GitHubRefused),
+    (400, GitHubInvalid),
+    (403, GitHubPermission),
     (404, GitHubNotFound),
-    (409, GitHubRefused),
-    (410, GitHubRefused),
-    (422, GitHubRefused),
+    (405, GitHubInvalid),
+    (409, GitHubConflict),
+    (410, GitHubNotFound),
+    (422, GitHubInvalid),
+    (451, GitHubInvalid),
     (500, GitHubUnavailable),
     (502, GitHubUnavailable),
     (503, GitHubUnavailable),
@@ -32,7 +42,7 @@ async def test_a_status_is_a_kind_of_error(hub, status, kind):
     """Refused: asking again is in vain. Unavailable: it is not. The message names the call."""
     client = await hub.person()
     await hub.break_("status", status=status, message="as a test wants it", retry_after=None)
-    with pytest.raises(github.GitHubRefused if kind is not GitHubUnavailable else kind) as caught:
+    with pytest.raises(kind) as caught:
         await client.registration_token(REPO)
     assert isinstance(caught.value, kind)
     assert not isinstance(caught.value, RateLimited)
@@ -101,7 +111,7 @@ async def test_nobody_there(hub):
 
 async def test_silence(hub, monkeypatch):
     """A time-out is one too, at any step."""
-    monkeypatch.setattr(github, "TIMEOUT", httpx.Timeout(0.2))
+    monkeypatch.setattr(github_http, "TIMEOUT", httpx.Timeout(0.2))
     client = await hub.person()
     await hub.break_("slow", seconds=0.5)
     with pytest.raises(GitHubUnavailable, match="ReadTimeout") as caught:

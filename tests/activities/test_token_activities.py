@@ -17,18 +17,18 @@ from activities.errors import (
 )
 from activities.github import JobRecord
 from activities.jobs import JobActivities, JobQuestion
+from activities.meter import Budget
 from activities.runners import LaunchRequest, Retired, RetireRequest, RunnerActivities
-from activities.tokens import Budget, TokenActivities, TokenRequest, Tokens
+from activities.tokens import TokenActivities, TokenRequest, Tokens
 from policy.token_bucket import Rate
-from tests.activities.hub import told
+from tests.activities.hub import WIDE, told
 
 REPO = "acme/api"
-WIDE = Budget(Rate(1000, 60), Rate(1000, 60))
 
 
-def acquire(hub, budget=WIDE, client=None):
+def acquire(hub, budget=WIDE, credentials=None):
     """A function that runs the activity."""
-    tokens = Tokens(client or hub.client(), budget, hub.clock)
+    tokens = hub.tokens(budget, credentials=credentials)
     activities = TokenActivities(tokens, hub.clock)
 
     async def run(repo: str = REPO):
@@ -78,9 +78,8 @@ async def test_githubs_own_time_is_kept(hub, seconds, final):
 
 async def test_a_refusal_is_final(hub):
     """No retry mends a wrong key; its message holds no part of it."""
-    client = hub.client(Credentials("7", hub.key))
     with pytest.raises(ApplicationError) as caught:
-        await acquire(hub, client=client)()
+        await acquire(hub, credentials=Credentials("7", hub.key))()
     assert (caught.value.type, caught.value.non_retryable) == (GITHUB_REFUSED, True)
     assert caught.value.category == ApplicationErrorCategory.UNSPECIFIED
     assert hub.key.splitlines()[1] not in told(caught.value)
@@ -95,16 +94,17 @@ async def test_an_outage_is_left_to_temporals_retries(hub):
 
 async def test_jit_has_no_receipt_to_show(hub):
     """There is no token yet."""
-    tokens = Tokens(hub.client(), WIDE, hub.clock, jit=True)
+    tokens = hub.tokens(jit=True)
     activities = TokenActivities(tokens, hub.clock)
     receipt = await ActivityEnvironment().run(activities.acquire_runner_token, TokenRequest(REPO))
     assert (receipt.fingerprint, receipt.expires_at) == ("", 0.0)
 
 
-def runner_activities(hub, launcher, budget=WIDE, client=None):
+def runner_activities(hub, launcher, side=None, **how):
     """The activities on a real launcher."""
-    client = client or hub.client()
-    return RunnerActivities(launcher, Tokens(client, budget, hub.clock), client, hub.clock)
+    side = side or hub.side()
+    tokens = Tokens(side.client, side.cache)
+    return RunnerActivities(launcher, tokens, side.client, hub.clock, **how)
 
 
 FIRST = LaunchRequest("runner-job/acme/api/1", REPO, "penstock-1-1", ["linux"])
@@ -113,10 +113,9 @@ WANTED = dataclasses.replace(FIRST, token_ready=True)
 
 async def test_a_launch_without_a_token_says_so_at_once(hub, runners):
     """GitHub is not asked; once there is a token, the same launch goes."""
-    client = hub.client()
-    launcher = runners.launcher()
-    tokens = Tokens(client, WIDE, hub.clock)
-    activities = RunnerActivities(launcher, tokens, client, hub.clock)
+    side, launcher = hub.side(), runners.launcher()
+    tokens = Tokens(side.client, side.cache)
+    activities = RunnerActivities(launcher, tokens, side.client, hub.clock)
     with pytest.raises(ApplicationError) as caught:
         await ActivityEnvironment().run(activities.launch_runner, FIRST)
     error = caught.value
@@ -158,9 +157,9 @@ async def test_a_launch_tells_no_secret(hub, runners):
 
 async def test_a_busy_runner_is_not_stopped(hub, runners):
     """GitHub's 422 leaves the process alone."""
-    client = hub.client()
-    launcher = runners.launcher("exec sleep 60")
-    activities = runner_activities(hub, launcher, client=client)
+    side = hub.side()
+    client, launcher = side.client, runners.launcher("exec sleep 60")
+    activities = runner_activities(hub, launcher, side)
     await ActivityEnvironment().run(activities.launch_runner, WANTED)
     (job,) = await hub.site.jobs(REPO, seconds=60, labels=["linux"], deliver=False)
     await hub.runner(WANTED.name, (await client.registration_token(REPO)).value)

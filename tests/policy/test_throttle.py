@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy.throttle import limited_until
+from policy.throttle import refusal_of
 
 NOW = 1000.0
 DOCS = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
@@ -46,4 +46,8 @@ def test_each_refusal_says_until_when_to_keep_still(
     status: int, headers: dict[str, str], message: str, documentation: str, until: float | None
 ) -> None:
     """GitHub's own time if it says one, a minute if not, and no pause for a missing permission."""
-    assert limited_until(status, headers, message, documentation, NOW) == until
+    found = refusal_of(status, headers, message, documentation, NOW)
+    assert (found.until if found else None) == until
+    if found:
+        assert (found.kind == "primary") is (headers.get("x-ratelimit-remaining") == "0")
+        assert found.said is (until != NOW + 60)

@@ -1,0 +1,125 @@
+"""Who we are to GitHub: an App's installation in an organization, or a person's token."""
+
+from dataclasses import dataclass, field
+
+import httpx
+import jwt
+
+from activities.clients.github_answers import error_of, object_in, said, time_of
+from activities.clients.github_http import GitHubHttp, Wanted
+from activities.errors import GitHubNotFound, GitHubPermission
+from activities.meter import Call
+from activities.secret_cache import Kind, SecretCache
+from activities.token_store import Clock, Secret
+from policy.limits import org_of
+from policy.token_cache import installation_freshness
+
+TOKEN_LIFE_SECONDS = 3600.0  # of installation and registration tokens
+JWT_LIFE_SECONDS = 540  # GitHub refuses more than 600
+APP, PERSON = "app", "person"  # identities; an installation's is named after its organization
+
+INSTALLATION = Kind(
+    "installation", lambda secret, now: installation_freshness(secret.expires_at, now)
+)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An App (its client id or app id, and its key in PEM), or a personal access token."""
+
+    app_id: str = ""
+    private_key: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+class Identity:
+    """Gives the token to call with, and signs in for it first if need be."""
+
+    def __init__(
+        self, http: GitHubHttp, credentials: Credentials, cache: SecretCache, clock: Clock
+    ) -> None:
+        self._http = http
+        self._credentials = credentials
+        self._cache = cache
+        self._clock = clock
+        self._ids: dict[str, str] = {}  # organization → installation
+
+    @property
+    def is_app(self) -> bool:
+        """Whether an App signs in; else it is a person's token."""
+        return not self._credentials.token
+
+    def name(self, repo: str) -> str:
+        """Whom GitHub counts the calls for this repository for."""
+        return f"installation:{org_of(repo)}" if self.is_app else PERSON
+
+    async def calls_needed(self, repo: str) -> int:
+        """How many calls signing in would take now: none, one or two."""
+        if not self.is_app or await self._cache.peek(INSTALLATION, _key(repo)):
+            return 0
+        return 1 if org_of(repo) in self._ids else 2
+
+    async def token(self, repo: str) -> str:
+        """What to call with. Raises GitHub's errors and Deferred."""
+        if not self.is_app:
+            return self._credentials.token
+        found = await self._cache.get(INSTALLATION, _key(repo), lambda: self._sign_in(repo))
+        return found.value
+
+    def know(self, org: str, installation: str) -> None:
+        """An installation's number, so that it need not be asked for."""
+        self._ids[org] = installation
+
+    async def refused(self, repo: str, token: str) -> bool:
+        """GitHub does not accept the token: whether there can be another one."""
+        if not self.is_app:
+            return False
+        await self._cache.forget(_key(repo), token)
+        return True
+
+    async def as_app(self, method: str, path: str, repo: str, *, pays: bool) -> httpx.Response:
+        """An answer to the App itself. If our clock was wrong for its signature, once more."""
+        call = Call(APP, repo, method, pays=pays)
+        before = self._http.skew
+        response = await self._http.send(Wanted(call, path), self._signature())
+        if response.status_code == 401 and self._http.skew != before:
+            response = await self._http.send(Wanted(call, path), self._signature())
+        return response
+
+    async def _sign_in(self, repo: str) -> Secret:
+        org = org_of(repo)
+        if org not in self._ids:
+            # Asked by repository: it serves organizations and users alike.
+            found = await self.as_app("GET", f"/repos/{repo}/installation", repo, pays=True)
+            if found.status_code != 200:
+                raise error_of(found)
+            self._ids[org] = said(object_in(found), "id")
+        path = f"/app/installations/{self._ids[org]}/access_tokens"
+        made = await self.as_app("POST", path, repo, pays=True)
+        if made.status_code != 201:
+            error = error_of(made)
+            if isinstance(error, GitHubNotFound):
+                del self._ids[org]  # uninstalled, or installed anew
+            raise error
+        answer = object_in(made)
+        now = self._clock()
+        expires = time_of(answer.get("expires_at"))
+        return Secret(
+            said(answer, "token"),
+            now,
+            now + TOKEN_LIFE_SECONDS if expires is None else self._http.here(expires),
+        )
+
+    def _signature(self) -> str:
+        now = int(self._http.now())
+        # One minute back: GitHub refuses an `iat` ahead of its own clock.
+        claims = {"iat": now - 60, "exp": now + JWT_LIFE_SECONDS, "iss": self._credentials.app_id}
+        try:
+            return jwt.encode(claims, self._credentials.private_key, algorithm="RS256")
+        except (ValueError, jwt.PyJWTError):
+            # The library's message may quote the key.
+            raise GitHubPermission("github.private_key is no RSA key in PEM") from None
+
+
+def _key(repo: str) -> str:
+    return f"installation#{org_of(repo)}"

@@ -1,0 +1,256 @@
+"""Every call to GitHub passes here first: budgets of tokens, and the gate of who is calling.
+
+Both are kept in the token store and taken together, or not at all: exact across workers.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from activities.errors import Deferred, RateLimited
+from activities.token_store import Change, Clock, Record, TokenStore
+from policy import gate as gates
+from policy import token_bucket
+from policy.gate import Gate, Shut
+from policy.limits import org_of
+from policy.throttle import Refusal
+from policy.token_bucket import Rate
+
+logger = logging.getLogger(__name__)
+
+TRIES = 50  # against other workers that write at the same time
+GATE_KEPT_SECONDS = 2 * gates.LONGEST_PAUSE_SECONDS
+AT_ONCE = 10  # calls of one worker under way (GitHub: at most 100 of an identity)
+# A whole organization is cooled down for a wait that a job would not sit out with its permit.
+COOLS_SECONDS = 30.0
+
+Throttled = Callable[[str, float], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How often GitHub may be asked for tokens. `per_repo` None: as often as `per_org` allows."""
+
+    per_org: Rate
+    per_repo: Rate | None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request. `identity` is whom GitHub counts it for; `repo` on whose behalf it goes.
+
+    `pays`: it serves to get a runner token and comes off the organization's budget; `mints`: it
+    makes one, and comes off the repository's too. `spare`: it only looks and can wait.
+    """
+
+    identity: str
+    repo: str
+    method: str
+    resource: str = "core"
+    pays: bool = False
+    mints: bool = False
+    spare: bool = False
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A call that was let through, and when; `slow` if calls start again slowly."""
+
+    call: Call
+    began: float
+    slow: bool = False
+
+
+class Meter:
+    """Lets calls through, or says until when to wait; hears of every answer."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        budget: Budget,
+        clock: Clock,
+        throttled: Throttled | None = None,
+        *,
+        jit: bool = False,
+    ) -> None:
+        """`throttled` hears of each organization that is to get no permits, and until when.
+
+        That is one whose calls GitHub refuses; in mode `jit`, where each launch needs a call, also
+        one whose budget is promised for longer than a job keeps its permit.
+        """
+        self._jit = jit
+        self._store = store
+        self._budget = budget
+        self._clock = clock
+        self._throttled = throttled
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._news: dict[str, dict[str, gates.Budget]] = {}
+        self._promised: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+        self.under_way = asyncio.Semaphore(AT_ONCE)
+        self.points = 0  # that this worker has spent
+        self.results: dict[str, int] = {}  # of its calls, by answered, limited, unavailable
+        self.budgets: dict[tuple[str, str], gates.Budget] = {}  # identity, resource: as last told
+
+    async def admit(self, call: Call) -> Ticket:
+        """Count the call, so that it may go. Raises RateLimited, Deferred, StoreUnavailable."""
+        async with self._lock(call.identity):
+            for _ in range(TRIES):
+                changes, ticket = await self._taken(call, calls=1)
+                if await self._store.write(changes):
+                    self._news.pop(call.identity, None)
+                    self.points += gates.points_of(call.method)
+                    return ticket
+        raise Deferred(self._clock() + 1.0, "too many workers count calls at once")
+
+    async def room(self, call: Call, calls: int) -> None:
+        """Raise what `admit` would raise if that many calls were made now; nothing is spent."""
+        await self._taken(call, calls)
+
+    async def answered(self, ticket: Ticket, resource: str, budget: gates.Budget | None) -> None:
+        """GitHub answered with no rate limit, and said what is left of `resource`."""
+        self._count("answered")
+        call, now = ticket.call, self._clock()
+        if budget:
+            self.budgets[call.identity, resource] = budget
+            self._news.setdefault(call.identity, {})[resource] = budget
+        if ticket.slow:
+            # Slow start goes on with each answer; else the news go along with the next call.
+            await self._change_gate(
+                call.identity, lambda gate: gates.answered(gate, resource, None, ticket.began)
+            )
+        if budget and budget.remaining <= gates.FLOOR and now < budget.reset:
+            await self._tell(call, budget.reset)
+
+    async def refused(self, ticket: Ticket, refusal: Refusal) -> float:
+        """GitHub answered with a limit; until when nobody of this identity calls."""
+        self._count("limited")
+        now = self._clock()
+        gate = await self._change_gate(
+            ticket.call.identity, lambda gate: gates.refused(gate, refusal, now)
+        )
+        await self._tell(ticket.call, gate.paused_until)
+        return gate.paused_until
+
+    async def unavailable(self, ticket: Ticket) -> None:
+        """GitHub's outage is not this repository's token: its budget has that back."""
+        self._count("unavailable")
+        rate = self._budget.per_repo
+        if not ticket.call.mints or rate is None:
+            return
+        key = _repo_key(ticket.call.repo)
+        for _ in range(TRIES):
+            record = (await self._store.read(key)).get(key)
+            if record is None:
+                return
+            arrival = float(record.value["arrival"]) - rate.interval
+            if await self._store.write([_bucket(key, record, arrival)]):
+                return
+
+    async def _taken(self, call: Call, calls: int) -> tuple[list[Change], Ticket]:
+        """What the call changes, from the present records. Raises RateLimited or Deferred."""
+        gate_key = _gate_key(call.identity)
+        buckets = self._buckets(call)
+        records = await self._store.read(gate_key, *buckets)
+        now = self._clock()
+        gate = self._gate(call.identity, records.get(gate_key))
+        points = gates.points_of(call.method)
+        passed = gates.admit(gate, call.resource, points, now, spare=call.spare)
+        if isinstance(passed, Shut):
+            if passed.paused:
+                await self._tell(call, passed.until)
+                raise RateLimited(passed.until, passed.why)
+            apart = max(gate.pause, points * gates.POINTS.interval)
+            raise Deferred(self._promise(gate_key, passed.until, apart, now), passed.why)
+        changes = [_of_gate(gate_key, records.get(gate_key), passed, now)]
+        denied: dict[str, float] = {}
+        for key, rate in buckets.items():
+            record = records.get(key)
+            arrival = float(record.value["arrival"]) if record else 0.0
+            number = calls if key == _org_key(call.repo) else 1
+            taken = token_bucket.take(arrival, rate, now, number)
+            if isinstance(taken, token_bucket.Deferred):
+                denied[key] = now + taken.retry_after
+            else:
+                changes.append(_bucket(key, record, taken.arrival))
+        if denied:
+            key = max(denied, key=lambda one: denied[one])
+            until = self._promise(key, denied[key], buckets[key].interval, now)
+            if self._jit and key == _org_key(call.repo):
+                await self._tell(call, until - COOLS_SECONDS)
+            raise Deferred(until)
+        return changes, Ticket(call, now, slow=passed.pause > 0)
+
+    def _buckets(self, call: Call) -> dict[str, Rate]:
+        found: dict[str, Rate] = {}
+        if call.pays:
+            found[_org_key(call.repo)] = self._budget.per_org
+        if call.mints and self._budget.per_repo:
+            found[_repo_key(call.repo)] = self._budget.per_repo
+        return found
+
+    def _promise(self, key: str, until: float, interval: float, now: float) -> float:
+        """A time of its own for each who must wait: told the same, all would come back at once."""
+        last = self._promised.get(key, 0.0)
+        promised = max(until, last + interval) if last > now else until
+        self._promised[key] = promised
+        return promised
+
+    async def _change_gate(self, identity: str, change: Callable[[Gate], Gate]) -> Gate:
+        key = _gate_key(identity)
+        while True:  # a refusal must not get lost; each failure is another worker's success
+            record = (await self._store.read(key)).get(key)
+            gate = change(self._gate(identity, record))
+            if await self._store.write([_of_gate(key, record, gate, self._clock())]):
+                return gate
+
+    def _gate(self, identity: str, record: Record | None) -> Gate:
+        """As the store has it, with what this worker has learnt since its last call."""
+        gate = _read_gate(record.value) if record else Gate()
+        for resource, budget in self._news.get(identity, {}).items():
+            gate = gates.answered(gate, resource, budget, 0.0)
+        return gate
+
+    async def _tell(self, call: Call, until: float) -> None:
+        """An organization that is to wait for long gets no permits meanwhile."""
+        org = org_of(call.repo)
+        long = until - self._clock() > COOLS_SECONDS
+        if self._throttled and long and until > self._told.get(org, 0.0) + 1:
+            self._told[org] = until
+            await self._throttled(org, until)
+
+    def _count(self, result: str) -> None:
+        self.results[result] = self.results.get(result, 0) + 1
+
+    def _lock(self, identity: str) -> asyncio.Lock:
+        return self._locks.setdefault(identity, asyncio.Lock())
+
+
+def _gate_key(identity: str) -> str:
+    return f"gate#{identity}"
+
+
+def _org_key(repo: str) -> str:
+    return f"calls#{org_of(repo)}"
+
+
+def _repo_key(repo: str) -> str:
+    return f"calls#{repo.replace('/', '#', 1)}"
+
+
+def _bucket(key: str, record: Record | None, arrival: float) -> Change:
+    # A bucket whose arrival time has passed is full: as good as none.
+    return Change(key, record.version if record else 0, {"arrival": arrival}, "", arrival)
+
+
+def _of_gate(key: str, record: Record | None, gate: Gate, now: float) -> Change:
+    kept = max(now, gate.paused_until) + GATE_KEPT_SECONDS
+    return Change(key, record.version if record else 0, asdict(gate), "", kept)
+
+
+def _read_gate(value: dict[str, Any]) -> Gate:
+    budgets = {name: gates.Budget(**budget) for name, budget in value["budgets"].items()}
+    numbers: dict[str, Any] = {name: value[name] for name in value if name != "budgets"}
+    return Gate(**numbers, budgets=budgets)

@@ -1,0 +1,67 @@
+"""Secrets made unreadable in texts: the second line of defence, after not writing them at all.
+
+Formats: GitHub's token prefixes (docs.github.com, "About authentication to GitHub"; since 2026 an
+installation token is `ghs_` and a JSON web token, `-` included); RFC 7515 (a JWT begins with the
+base64url of `{"`); RFC 7468 (PEM). Whatever else is secret is told by `remember`.
+"""
+
+import logging
+import re
+import threading
+
+HIDDEN = "[redacted]"
+SHORTEST = 8  # what is shorter would hide ordinary words
+_PATTERNS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\bgithub_pat_\w{20,}"
+    r"|\bgh[pousr]_[\w.\-]{16,}"
+    r"|\beyJ[\w\-]{8,}(?:\.[\w\-]*){0,4}"
+    r"|(?<=encoded_jit_config\": \")[^\"]+"
+    r"|(?i:(?<=bearer )|(?<=remoteauth ))[\w.\-~+/]{8,}=*",
+    re.DOTALL,
+)
+_KEPT = 10_000
+_known: dict[str, None] = {}
+_lock = threading.Lock()
+
+
+def remember(secret: str) -> None:
+    """Hide this secret from now on. The oldest of ten thousand is forgotten."""
+    if len(secret) < SHORTEST:
+        return
+    with _lock:
+        _known.pop(secret, None)
+        _known[secret] = None
+        if len(_known) > _KEPT:
+            del _known[next(iter(_known))]
+
+
+def redacted(text: str) -> str:
+    """The text without anything that is, or looks like, a secret."""
+    with _lock:
+        known = [secret for secret in _known if secret in text]
+    # The longest first: one secret may hold another.
+    for secret in sorted(known, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return _PATTERNS.sub(HIDDEN, text)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a record as another formatter does, traceback included, and hides secrets."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or lines, as they may be written."""
+        return redacted(self._inner.format(record))
+
+
+def guard_logs() -> None:
+    """Have every handler of the root logger, and of uvicorn's, hide secrets. Safe to repeat."""
+    for name in ("", "uvicorn", "uvicorn.error", "uvicorn.access", "temporalio"):
+        for handler in logging.getLogger(name).handlers:
+            inner = handler.formatter or logging.Formatter()
+            if not isinstance(inner, RedactingFormatter):
+                handler.setFormatter(RedactingFormatter(inner))
