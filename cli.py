@@ -17,7 +17,11 @@ from temporalio.service import RPCError
 
 import settings as configuration
 import worker as workers
+from activities.clients import dynamodb_table
+from activities.clients.aws import AwsError
 from activities.clients.dead_letter_files import DeadLetterFiles
+from activities.clients.sealing import new_key
+from activities.redaction import guard_logs, redacted
 from api import keys
 from api.app import VERSION
 from api.fleet_client import FleetClient, FleetUnavailable, LimitsRefused
@@ -25,6 +29,7 @@ from commands import fleet
 from commands.arguments import number_of, pair, whole_number
 from commands.common import CONFIG, OUTPUT, REASON, actor, ask, run
 from commands.dev import run_dev, until_stopped
+from commands.doctor import doctor
 from commands.explain import explain_job
 from commands.output import as_json, console, drain_line, print_drain, print_json, print_table, say
 from demo.run import run_demo
@@ -38,6 +43,7 @@ from policy import names
 from policy.fleet import ModeChange
 from policy.limits import LimitsChange
 from settings import InvalidSettings
+from wiring import aws_of
 
 FAILED, USAGE, UNREACHABLE, TOO_LATE = 1, 2, 3, 4
 
@@ -49,9 +55,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(help="The configuration.", no_args_is_help=True)
+token_key_app = typer.Typer(help="Keys that seal tokens in a shared store.", no_args_is_help=True)
 key_app = typer.Typer(help="Keys for the admin interface.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(key_app, name="admin-key")
+app.add_typer(token_key_app, name="token-key")
 app.add_typer(fleet.app, name="fleet")
 
 
@@ -66,7 +74,7 @@ def main() -> NoReturn:
         code = _fail(error, USAGE if isinstance(error, InvalidSettings) else FAILED)
     except (NoTemporal, FleetUnavailable, RPCError, WorkflowQueryFailedError) as error:
         code = _fail(error, UNREACHABLE)
-    except LimitsRefused as error:
+    except (LimitsRefused, AwsError) as error:
         code = _fail(error, FAILED)
     except KeyboardInterrupt:
         code = 130
@@ -134,14 +142,19 @@ def gateway(config: Path | None = CONFIG, log_level: str = "INFO") -> None:
 
 @app.command(epilog="Example: TEMPORAL_ADDRESS=temporal:7233 penstock setup")
 def setup(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
-    """Prepare a Temporal server of yours: its search attributes. Safe to repeat."""
+    """Prepare what is yours: Temporal's search attributes, DynamoDB's table. Safe to repeat."""
     settings = configuration.load(config)
 
     async def work() -> int:
         client = await connect(settings.state_dir)
         added = await register_search_attributes(client)
-        said = f"search attributes added: {', '.join(added)}" if added else "nothing to change"
-        say(output, {"added": added}, said)
+        made: list[str] = []
+        if settings.tokens.store == "dynamodb":
+            table = settings.tokens.table
+            made = [table] * await dynamodb_table.make(aws_of(settings).dynamodb(), table)
+        said = [f"search attributes added: {', '.join(added)}"] if added else []
+        said += [f"table made: {', '.join(made)}"] if made else []
+        say(output, {"added": added, "tables": made}, "\n".join(said) or "nothing to change")
         return 0
 
     raise typer.Exit(run(work()))
@@ -198,6 +211,7 @@ def jobs(
     print_table(("repository", "job", "state", "permit", "why"), rows)
 
 
+app.command(epilog="Example: penstock doctor --config /etc/penstock.toml")(doctor)
 app.command("explain", epilog="Example: penstock explain acme/api 29679449526")(explain_job)
 
 
@@ -317,6 +331,19 @@ def admin_key_create(output: str = OUTPUT) -> None:
     say(output, {"key": key, "hash": digest}, f"key   {key}\nhash  {digest}")
 
 
+@token_key_app.command("create", epilog="Example: penstock token-key create >> token-keys")
+def token_key_create(
+    output: str = OUTPUT,
+    name: str = typer.Option("", help="Its id (default: today's date)."),
+) -> None:
+    """Make an encryption key: a line for tokens.encryption_keys_file. The first line seals."""
+    key_id = name or time.strftime("%Y-%m-%d", time.gmtime())
+    if not key_id.replace("-", "").replace("_", "").isalnum():
+        raise typer.BadParameter("letters, digits, - and _", param_hint="--name")
+    key = new_key()
+    say(output, {"id": key_id, "key": key}, f"{key_id} {key}")
+
+
 @app.command(epilog="Example: penstock version")
 def version(output: str = OUTPUT) -> None:
     """The version of Penstock."""
@@ -330,10 +357,11 @@ def _logging(level: str) -> None:
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    guard_logs()
 
 
 def _fail(error: Exception, code: int) -> int:
-    print(f"penstock: {error}", file=sys.stderr)
+    print(f"penstock: {redacted(str(error))}", file=sys.stderr)
     return code
 
 

@@ -1,0 +1,85 @@
+"""`penstock doctor`: is all that Penstock needs there, and what to do where it is not."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+
+import settings as configuration
+from activities.clients.github_survey import Survey
+from activities.token_store import StoreUnavailable
+from commands.checks import aws, github, temporal
+from commands.checks.finding import Finding
+from commands.common import CONFIG, OUTPUT, run
+from commands.output import as_json, console, print_json
+from embedded.connect import NoTemporal, connect
+from settings import InvalidSettings, Settings
+from wiring import github_of
+
+SIGNS = {
+    "good": "[green]good[/]",
+    "warning": "[yellow]warn[/]",
+    "bad": "[red]bad [/]",
+    "skipped": "skip",
+}
+
+
+def doctor(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
+    """Check credentials, permissions, webhook, clock, limits, Temporal and AWS. Changes nothing.
+
+    Exit 1 if anything is bad; warnings do not count.
+    """
+    settings = configuration.load(config)
+    quiet = as_json(output)
+    findings = run(_all(settings, quiet=quiet))
+    bad = sum(finding.state == "bad" for finding in findings)
+    if quiet:
+        print_json([vars(finding) for finding in findings])
+    else:
+        console.print(f"{bad} bad" if bad else "nothing is bad", highlight=False)
+    if bad:
+        raise typer.Exit(1)
+
+
+async def _all(settings: Settings, *, quiet: bool) -> list[Finding]:
+    found: list[Finding] = []
+    async for finding in examine(settings):
+        found.append(finding)
+        if not quiet:
+            said = escape(f"{finding.what}: {finding.said}")
+            console.print(f"{SIGNS[finding.state]} {said}", highlight=False, soft_wrap=True)
+    return found
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """All findings, part after part."""
+    try:
+        settings.check_secrets()
+        yield Finding("configuration", "good", "complete")
+    except InvalidSettings as error:
+        yield Finding("configuration", "bad", str(error))
+    try:
+        side = await github_of(settings)
+    except InvalidSettings as error:
+        yield Finding("GitHub", "skipped", f"cannot be asked: {error}")
+    else:
+        try:
+            if side.credentials.app_id or side.credentials.token:
+                async for finding in github.look(Survey(side.client), settings.github.scope):
+                    yield finding
+            else:
+                yield Finding("GitHub", "skipped", "there are no credentials to ask with")
+        except StoreUnavailable as error:
+            yield Finding("GitHub", "bad", f"no call without the token store: {error}")
+        finally:
+            await side.close()
+    try:
+        client = await connect(settings.state_dir)
+    except NoTemporal as error:
+        yield Finding("Temporal", "bad", str(error))
+    else:
+        async for finding in temporal.look(client, settings):
+            yield finding
+    async for finding in aws.look(settings):
+        yield finding
