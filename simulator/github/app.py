@@ -63,7 +63,10 @@ def hook_config(call: Call) -> Answer:
 def get_user(call: Call) -> Answer:
     """Whose personal access token it is; a classic one's scopes stand in a header."""
     base = call.back.world.base_url
-    user = views.user(base, "octo-dev", 583_231, "User")
+    nothing = ("name", "company", "location", "email", "hireable", "bio")
+    user = views.user(base, "octo-dev", 583_231, "User") | dict.fromkeys(nothing)
+    user |= dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0)
+    user |= {"blog": "", "created_at": stamp(0), "updated_at": stamp(0)}
     return Answer(200, user, {"X-OAuth-Scopes": "repo, admin:org"})
 
 

@@ -63,6 +63,59 @@ def answers() -> dict[str, Any]:
     return _cached("openapi.json", OPENAPI, "package/generated/api.github.com.json", extract)
 
 
+#: What our client asks: method, path.
+ASKED = (
+    ("get", "/app"),
+    ("get", "/app/installations"),
+    ("get", "/app/hook/config"),
+    ("get", "/app/hook/deliveries"),
+    ("get", "/user"),
+    ("get", "/rate_limit"),
+    ("get", "/repos/{owner}/{repo}/installation"),
+    ("post", "/app/installations/{installation_id}/access_tokens"),
+    *(
+        (method, f"{base}/runners{path}")
+        for base in (REPO, ORG)
+        for method, path in (
+            *(("post", "/registration-token"), ("post", "/generate-jitconfig")),
+            *(("get", ""), ("delete", "/{runner_id}")),
+        )
+    ),
+    ("get", f"{ORG}/runner-groups"),
+    ("get", f"{REPO}/jobs/{{job_id}}"),
+)
+
+
+def questions() -> dict[str, Any]:
+    """By `METHOD path`: `query` names, `body` schema, `answers` by status; and `components`."""
+    return _cached("openapi-asked.json", OPENAPI, "package/generated/api.github.com.json", asked)
+
+
+def asked(whole: dict[str, Any]) -> dict[str, Any]:
+    """Keep what our client asks, with the bodies of requests and answers as JSON schemas."""
+    operations: dict[str, Any] = {}
+    wanted: list[str] = []
+    for method, path in ASKED:
+        operation = whole["paths"][path][method]
+        parameters = [_resolve(whole, one) for one in operation.get("parameters", [])]
+        body = _resolve(whole, operation.get("requestBody", {}))
+        answers: dict[str, Any] = {}
+        for status, response in operation["responses"].items():
+            content = _resolve(whole, response).get("content", {})
+            schema = content.get("application/json", {}).get("schema")
+            if (path, status) == ("/app/installations", "200"):
+                # Its `account` is described as a user and an enterprise at once; elsewhere as one.
+                schema = {"type": "array", "items": {"$ref": "#/components/schemas/installation"}}
+            answers[status] = None if schema is None else _as_schema(schema, wanted)
+        schema = body.get("content", {}).get("application/json", {}).get("schema")
+        operations[f"{method} {path}"] = {
+            "query": [one["name"] for one in parameters if one["in"] == "query"],
+            "body": None if schema is None else _as_schema(schema, wanted),
+            "answers": answers,
+        }
+    return {"operations": operations, "components": {"schemas": _components(whole, wanted)}}
+
+
 def extract(whole: dict[str, Any]) -> dict[str, Any]:
     """Keep the operations above, and what they refer to, as JSON schemas."""
     operations: dict[str, Any] = {}
@@ -71,13 +124,18 @@ def extract(whole: dict[str, Any]) -> dict[str, Any]:
         response = whole["paths"][path][method]["responses"][status]
         content = _resolve(whole, response)["content"]["application/json"]
         operations[f"{method} {path}"] = _as_schema(content["schema"], wanted)
+    return {"operations": operations, "components": {"schemas": _components(whole, wanted)}}
+
+
+def _components(whole: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+    """The named schemas, and those that they refer to."""
     kept: dict[str, Any] = {}
     while wanted:
         name = wanted.pop()
         if name not in kept:
             kept[name] = None
             kept[name] = _as_schema(whole["components"]["schemas"][name], wanted)
-    return {"operations": operations, "components": {"schemas": kept}}
+    return kept
 
 
 def _as_schema(part: Any, wanted: list[str]) -> Any:
