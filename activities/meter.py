@@ -42,7 +42,8 @@ class Call:
     """One request. `identity` is whom GitHub counts it for; `repo` on whose behalf it goes.
 
     `pays`: it serves to get a runner token and comes off the organization's budget; `mints`: it
-    makes one, and comes off the repository's too. `spare`: it only looks and can wait.
+    makes one, and comes off the repository's too. `spare`: it only looks and can wait. `urgent`:
+    all others of the organization wait for what it brings, so it stands behind none of them.
     """
 
     identity: str
@@ -52,6 +53,7 @@ class Call:
     pays: bool = False
     mints: bool = False
     spare: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,8 @@ class Meter:
                 changes.append(_bucket(key, record, taken.arrival))
         if denied:
             key = max(denied, key=lambda one: denied[one])
+            if call.urgent:
+                raise Deferred(denied[key])
             until = self._promise(key, denied[key], buckets[key].interval, now)
             if self._jit and key == _org_key(call.repo):
                 await self._tell(call, until - COOLS_SECONDS)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from activities.errors import Deferred
+from activities.errors import Deferred, Waits
 from activities.redaction import remember
 from activities.token_store import Change, Clock, Record, Secret, TokenStore
 from policy.token_cache import Freshness
@@ -40,6 +40,7 @@ class SecretCache:
         self._me = uuid.uuid4().hex
         self._known: dict[str, Secret] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._waits: dict[str, Waits] = {}
         self._renewing: set[asyncio.Task[Secret]] = set()
 
     async def peek(self, kind: Kind, key: str) -> Secret | None:
@@ -78,14 +79,21 @@ class SecretCache:
             known = self._known.get(key)
             if known and kind.judge(known, self._clock()) == "fresh":
                 return known  # another caller's flight brought it
+            wait = self._waits.get(key)
+            if wait and self._clock() < wait.until:
+                # One of those who want the same has a time for it: all of them have.
+                raise type(wait)(wait.until, str(wait))
             taken = await self._take_off(kind, key)
             if isinstance(taken, Secret):
                 return taken
             try:
                 made = await mint()
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, Waits):
+                    self._waits[key] = error
                 await self._land(key, taken, None)
                 raise
+            self._waits.pop(key, None)
             self._known[key] = made
             remember(made.value)
             await self._land(key, taken, made)

@@ -79,7 +79,7 @@ class Identity:
 
     async def as_app(self, method: str, path: str, repo: str, *, pays: bool) -> httpx.Response:
         """An answer to the App itself. If our clock was wrong for its signature, once more."""
-        call = Call(APP, repo, method, pays=pays)
+        call = Call(APP, repo, method, pays=pays, urgent=True)
         before = self._http.skew
         response = await self._http.send(Wanted(call, path), self._signature())
         if response.status_code == 401 and self._http.skew != before:
