@@ -24,5 +24,18 @@ async def gather(client: Client, site: Site, **more: Any) -> Evidence:
         calls=await site.call("GET", "calls"),
         summary=await site.call("GET", "summary"),
     )
-    secret = (site.folder / "webhook-secret").read_text(encoding="utf-8").strip()
-    return Evidence(histories, log, now=time.time(), canaries=[secret], **more)
+    canaries = await secrets_of(site)
+    return Evidence(histories, log, now=time.time(), canaries=canaries, **more)
+
+
+async def secrets_of(site: Site) -> list[str]:
+    """All secrets of a site: the webhook's, the App's key line by line, all that GitHub made."""
+    files = ("webhook-secret", "app.pem")
+    lines = [
+        line
+        for name in files
+        for line in (site.folder / name).read_text(encoding="utf-8").split("\n")
+        if len(line) > 30
+    ]
+    made = (await site.call("GET", "secrets"))["secrets"]
+    return [line for line in lines if not line.startswith("-----")] + list(made)

@@ -13,6 +13,7 @@ def register(routes: ControlRoutes) -> None:
     routes.add("GET", "/_control/runners", runners)
     routes.add("GET", "/_control/deliveries", deliveries)
     routes.add("GET", "/_control/calls", calls)
+    routes.add("GET", "/_control/secrets", secrets)
     routes.add("GET", "/_control/summary", summary)
 
 
@@ -56,6 +57,11 @@ def calls(control: Control, request: Request) -> Answer:
         if one["path"].startswith(prefix) and one["time"] >= since
     ]
     return Answer(200, {"calls": shown})
+
+
+def secrets(control: Control, _request: Request) -> Answer:
+    """Every secret that this GitHub has given out, so that a test can look for them."""
+    return Answer(200, {"secrets": list(control.back.world.secrets)})
 
 
 def summary(control: Control, _request: Request) -> Answer:

@@ -58,6 +58,7 @@ def generate_jitconfig(call: Call) -> Answer:
         text = "Already exists - A runner with the name *** already exists."
         raise ApiError(409, text.replace("***", name), VALIDATION_DOCS) from None
     config = _encode(call.back.world.base_url, made, str(wanted.get("work_folder", "_work")))
+    call.back.world.secrets.append(config)
     return Answer(201, {"runner": views.runner(made), "encoded_jit_config": config})
 
 

@@ -24,6 +24,7 @@ class World:
     """The directory: who exists. Names are compared without regard to case."""
 
     def __init__(self, clock: Clock, limits: Limits, seed: int, base_url: str) -> None:
+        self.secrets: list[str] = []  # all that were ever made: none may turn up anywhere
         self.clock = clock
         self.limits = limits
         self.base_url = base_url
@@ -92,4 +93,6 @@ class World:
     def secret(self, prefix: str, length: int) -> str:
         """A secret-looking string: reproducible by the seed, so never one for a real system."""
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-        return prefix + "".join(self.rng.choices(letters, k=length))
+        made = prefix + "".join(self.rng.choices(letters, k=length))
+        self.secrets.append(made)
+        return made
