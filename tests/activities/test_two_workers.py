@@ -64,7 +64,7 @@ async def test_five_hundred_jobs_of_ten_repositories(hub, stores):
         assert len(times) == 3
         assert all(later - earlier >= 45 * MINUTE - 1 for earlier, later in pairwise(times))
     signed_in = [call for call in calls if call["path"].endswith("access_tokens")]
-    assert len(signed_in) == 3, "at the start, and twice before its hour ends"
+    assert 2 <= len(signed_in) <= 3, "at the start, and before each hour ends"
 
 
 async def test_what_one_was_refused_the_other_does_not_ask(hub, stores):
