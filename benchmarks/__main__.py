@@ -5,30 +5,27 @@ a machine whose speed drifts does not matter. Prints a table; exits 0 (it measur
 """
 
 import asyncio
+import functools
 import statistics
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client
 
-from benchmarks import fairness, scale, starvation
+from benchmarks import fairness, github, scale, starvation
 from benchmarks.floor import bare_jobs_per_second
+from benchmarks.fresh import on_fresh_server
 from checker import summary
 from checker.figures import Figures, Spread
 from demo.evidence import gather
-from demo.site import Site, on_fresh_site
+from demo.site import Site
 from embedded import stack
 from embedded.leave import leave
 from policy.allocation import Demand, Snapshot, allocate
 from policy.limits import Limits
 from policy.messages import Waiting
 
-T = TypeVar("T")
 ROUNDS = 3
 CALM_JOBS = 20
 JOBS = 60
@@ -82,13 +79,6 @@ async def one_round() -> tuple[float, float, Figures]:
         return await bare_jobs_per_second(client, JOBS), jobs, figures
 
     return await on_fresh_server(both)
-
-
-async def on_fresh_server(work: Callable[[Client, Site], Awaitable[T]]) -> T:
-    """Run the work on a Temporal server and a simulator of its own."""
-    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
-        async with on_fresh_site(Path(name)) as (site, client):
-            return await work(client, site)
 
 
 def allocate_seconds(repos: int) -> float:
@@ -200,7 +190,31 @@ async def promises(console: Console) -> Table:
     table.add_row("while it fills: workflow task p95, ms", f"{1000 * (filling.p95 or 0):.0f}", "")
     size = scale.fleet_bytes(2000) / 1024
     table.add_row("Fleet of 2,000 repositories, carried, KiB", f"{size:.0f}", "< 512")
+    await asked_of_github(console, table)
     return table
+
+
+async def asked_of_github(console: Console, table: Table) -> None:
+    """GitHub's own record: how often it was called, and how often it had to refuse."""
+    console.print("GitHub: seven simulated days; a thousand jobs at once", highlight=False)
+    week = await on_fresh_server(functools.partial(github.days, number=7.0))
+    table.add_row(
+        "7 days at 20 jobs/h·repo: GitHub calls per job", f"{week.calls_per_job:.3f}", "≤ 0.15"
+    )
+    table.add_row(
+        "7 days: 403 and 429, calls too early", f"{week.limited}, {week.too_early}", "0, 0"
+    )
+    burst = await on_fresh_server(github.at_once)
+    allowed = 10 + burst.seconds / 6
+    table.add_row("1,000 jobs of one org: token calls", f"{burst.token_calls}", f"≤ {allowed:.0f}")
+    table.add_row(
+        "1,000 jobs: 403 and 429, calls too early", f"{burst.limited}, {burst.too_early}", "0, 0"
+    )
+    table.add_row("1,000 jobs: GitHub calls per job", f"{burst.calls_per_job:.3f}", "")
+    console.print("GitHub refuses one organization for a minute", highlight=False)
+    seen = await on_fresh_server(github.throttled)
+    table.add_row("other org's wait p95 ÷ before", f"{seen.during / seen.before:.3f}", "≤ 1.1")
+    table.add_row("permits of the refused org meanwhile", f"{seen.most_held}", "0")
 
 
 if __name__ == "__main__":

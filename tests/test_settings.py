@@ -325,3 +325,71 @@ def test_a_wrong_rule_is_one_line_that_names_it(written, rules, said):
         load(file)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_several_workers_want_a_shared_store():
+    """Budgets in memory would hold for each worker alone."""
+    said = refusal(worker={"count": 2})
+    assert "worker.count is 2" in said
+    assert "tokens.store = 'dynamodb'" in said
+    assert load(worker={"count": 2}, tokens={"store": "dynamodb"}).worker.count == 2
+    assert load().tokens.store == "memory"
+
+
+def test_a_shared_store_wants_keys(written):
+    """Tokens lie there sealed."""
+    good = {
+        "gateway": {"webhook_secret": CANARY},
+        "github": {"token": CANARY},
+        "runner": {"command": ["true"]},
+    }
+    said = refusal(tokens={"store": "dynamodb"}, **good)
+    assert "penstock token-key create" in said
+    keys = written(f"new {CANARY}\n", "keys")
+    found = load(tokens={"store": "dynamodb", "encryption_keys_file": keys}, **good)
+    found.check_secrets()
+    assert found.tokens.keys_text == f"new {CANARY}"
+    both = {"encryption_keys_file": keys, "encryption_keys": {"a": CANARY}}
+    assert "not both" in refusal(tokens={"store": "dynamodb", **both}, **good)
+    by_name = {"store": "dynamodb", "encryption_keys_secret": "penstock/keys"}
+    load(tokens=by_name, **good).check_secrets()
+    given = load(tokens={"encryption_keys": {"b": CANARY, "a": "x"}})
+    assert given.tokens.keys_text.splitlines() == [f"b {CANARY}", "a x"]
+    assert CANARY not in repr(given)
+
+
+def test_a_credential_is_given_once():
+    """By value, by file, or by its name at AWS; an App or a person."""
+    base = {"gateway": {"webhook_secret": CANARY}, "runner": {"command": ["true"]}}
+    app = {"app_id": "7", "private_key": CANARY}
+    load(github={"app_id": "7", "private_key_secret": "pem"}, **base).check_secrets()
+    load(github={"token_secret": "pat"}, **base).check_secrets()
+    assert "once" in refusal(github={**app, "private_key_secret": "pem"}, **base)
+    assert "once" in refusal(github={"token": CANARY, "token_secret": "pat"}, **base)
+    assert "either" in refusal(github={**app, "token_secret": "pat"}, **base)
+
+
+def test_a_runner_group_wants_an_organization():
+    """Repositories have none."""
+    assert "scope" in refusal(github={"runner_group": "gpu"})
+    assert load(github={"runner_group": "gpu", "scope": "organization"}).github.runner_group
+
+
+def test_the_budget_of_a_repository_depends_on_the_mode():
+    """One registration token serves 45 minutes of runners; one JIT configuration one runner."""
+    assert load().github.repository_budget == 5
+    assert load(github={"mode": "jit"}).github.repository_budget is None
+    how = {"mode": "jit", "tokens_per_repository_per_hour": 9}
+    assert load(github=how).github.repository_budget == 9
+
+
+def test_addresses_lose_their_last_slash():
+    """`https://ghes.example.org/api/v3/` is as good."""
+    found = load(github={"api_url": "https://ghes.example.org/api/v3/"})
+    assert found.github.api_url == "https://ghes.example.org/api/v3"
+
+
+@pytest.mark.parametrize("table", ["a", "with space", "x" * 256])
+def test_a_table_has_a_name_that_dynamodb_takes(table):
+    """3 to 255 letters, digits, _ . -."""
+    assert "tokens.table" in refusal(tokens={"table": table})
