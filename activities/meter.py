@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from activities.errors import Deferred, RateLimited
-from activities.token_store import Change, Clock, Record, TokenStore
+from activities.token_store import Change, Clock, Record, StoreUnavailable, TokenStore
 from policy import gate as gates
 from policy import token_bucket
 from policy.gate import Gate, Shut
@@ -25,6 +25,7 @@ GATE_KEPT_SECONDS = 2 * gates.LONGEST_PAUSE_SECONDS
 AT_ONCE = 10  # calls of one worker under way (GitHub: at most 100 of an identity)
 # A whole organization is cooled down for a wait that a job would not sit out with its permit.
 COOLS_SECONDS = 30.0
+TOLD_APART_SECONDS = 5.0
 
 Throttled = Callable[[str, float], Awaitable[None]]
 
@@ -89,6 +90,7 @@ class Meter:
         self._throttled = throttled
         self._locks: dict[str, asyncio.Lock] = {}
         self._news: dict[str, dict[str, gates.Budget]] = {}
+        self._owed: dict[str, tuple[Refusal, float]] = {}
         self._promised: dict[str, float] = {}
         self._told: dict[str, float] = {}
         self.under_way = asyncio.Semaphore(AT_ONCE)
@@ -102,7 +104,7 @@ class Meter:
             for _ in range(TRIES):
                 changes, ticket = await self._taken(call, calls=1)
                 if await self._store.write(changes):
-                    self._news.pop(call.identity, None)
+                    self._owed.pop(call.identity, None)
                     self.points += gates.points_of(call.method)
                     return ticket
         raise Deferred(self._clock() + 1.0, "too many workers count calls at once")
@@ -120,9 +122,12 @@ class Meter:
             self._news.setdefault(call.identity, {})[resource] = budget
         if ticket.slow:
             # Slow start goes on with each answer; else the news go along with the next call.
-            await self._change_gate(
-                call.identity, lambda gate: gates.answered(gate, resource, None, ticket.began)
-            )
+            try:
+                await self._change_gate(
+                    call.identity, lambda gate: gates.answered(gate, resource, None, ticket.began)
+                )
+            except StoreUnavailable as error:
+                logger.warning("calls stay slow: %s", error)  # what GitHub gave is not lost for it
         if budget and budget.remaining <= gates.FLOOR and now < budget.reset:
             await self._tell(call, budget.reset)
 
@@ -130,11 +135,17 @@ class Meter:
         """GitHub answered with a limit; until when nobody of this identity calls."""
         self._count("limited")
         now = self._clock()
-        gate = await self._change_gate(
-            ticket.call.identity, lambda gate: gates.refused(gate, refusal, now)
-        )
-        await self._tell(ticket.call, gate.paused_until)
-        return gate.paused_until
+        identity, until = ticket.call.identity, refusal.until
+        try:
+            gate = await self._change_gate(
+                identity, lambda gate: gates.refused(gate, refusal, now)
+            )
+            until = gate.paused_until
+        except StoreUnavailable as error:
+            logger.warning("GitHub's pause of %s is known here only: %s", identity, error)
+            self._owed[identity] = (refusal, now)
+        await self._tell(ticket.call, until)
+        return until
 
     async def unavailable(self, ticket: Ticket) -> None:
         """GitHub's outage is not this repository's token: its budget has that back."""
@@ -143,13 +154,16 @@ class Meter:
         if not ticket.call.mints or rate is None:
             return
         key = _repo_key(ticket.call.repo)
-        for _ in range(TRIES):
-            record = (await self._store.read(key)).get(key)
-            if record is None:
-                return
-            arrival = float(record.value["arrival"]) - rate.interval
-            if await self._store.write([_bucket(key, record, arrival)]):
-                return
+        try:
+            for _ in range(TRIES):
+                record = (await self._store.read(key)).get(key)
+                if record is None:
+                    return
+                arrival = float(record.value["arrival"]) - rate.interval
+                if await self._store.write([_bucket(key, record, arrival)]):
+                    return
+        except StoreUnavailable as error:
+            logger.warning("a call of %s stays counted: %s", ticket.call.repo, error)
 
     async def _taken(self, call: Call, calls: int) -> tuple[list[Change], Ticket]:
         """What the call changes, from the present records. Raises RateLimited or Deferred."""
@@ -183,7 +197,8 @@ class Meter:
                 raise Deferred(denied[key])
             until = self._promise(key, denied[key], buckets[key].interval, now)
             if self._jit and key == _org_key(call.repo):
-                await self._tell(call, until - COOLS_SECONDS)
+                # Who is granted from then on waits no longer than a job keeps its permit.
+                await self._tell(call, until, until - COOLS_SECONDS)
             raise Deferred(until)
         return changes, Ticket(call, now, slow=passed.pause > 0)
 
@@ -213,17 +228,20 @@ class Meter:
     def _gate(self, identity: str, record: Record | None) -> Gate:
         """As the store has it, with what this worker has learnt since its last call."""
         gate = _read_gate(record.value) if record else Gate()
+        if identity in self._owed:
+            gate = gates.refused(gate, *self._owed[identity])
         for resource, budget in self._news.get(identity, {}).items():
             gate = gates.answered(gate, resource, budget, 0.0)
         return gate
 
-    async def _tell(self, call: Call, until: float) -> None:
+    async def _tell(self, call: Call, until: float, cool_until: float | None = None) -> None:
         """An organization that is to wait for long gets no permits meanwhile."""
-        org = org_of(call.repo)
+        org, cool_until = org_of(call.repo), cool_until or until
         long = until - self._clock() > COOLS_SECONDS
-        if self._throttled and long and until > self._told.get(org, 0.0) + 1:
-            self._told[org] = until
-            await self._throttled(org, until)
+        # Not for every few seconds more: each word to the Fleet is a signal.
+        if self._throttled and long and cool_until > self._told.get(org, 0.0) + TOLD_APART_SECONDS:
+            self._told[org] = cool_until
+            await self._throttled(org, cool_until)
 
     def _count(self, result: str) -> None:
         self.results[result] = self.results.get(result, 0) + 1

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from activities.errors import Deferred, Waits
 from activities.redaction import remember
-from activities.token_store import Change, Clock, Record, Secret, TokenStore
+from activities.token_store import (
+    Change,
+    Clock,
+    Record,
+    Secret,
+    StoreUnavailable,
+    TokenStore,
+)
 from policy.token_cache import Freshness
 
 logger = logging.getLogger(__name__)
@@ -48,7 +55,12 @@ class SecretCache:
         known = self._known.get(key)
         if known and kind.judge(known, self._clock()) == "fresh":
             return known
-        found = self._remember(key, (await self._store.read(key)).get(key)) or known
+        try:
+            found = self._remember(key, (await self._store.read(key)).get(key)) or known
+        except StoreUnavailable:
+            if known is None or kind.judge(known, self._clock()) == "stale":
+                raise
+            return known
         return found if found and kind.judge(found, self._clock()) != "stale" else None
 
     async def get(self, kind: Kind, key: str, mint: Mint) -> Secret:
@@ -160,7 +172,8 @@ class SecretCache:
 
     def _renewed(self, task: "asyncio.Task[Secret]") -> None:
         self._renewing.discard(task)
-        if not task.cancelled() and (error := task.exception()):
+        error = None if task.cancelled() else task.exception()
+        if error and not isinstance(error, Waits):
             # The old one serves for a while; the next caller tries again.
             logger.warning("a token could not be renewed: %s", error)
 

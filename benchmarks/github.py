@@ -21,8 +21,8 @@ from policy.token_bucket import Rate
 
 REPOS = [f"{org}/r{n}" for org in ("acme", "beta") for n in range(5)]
 STEP_SECONDS = 180.0  # 20 jobs an hour and repository
-BATCH_SECONDS = 5.0  # one batch of jobs every so often, each of
-BATCH_JOBS, JOB_SECONDS = 4, 1.0
+BATCH_SECONDS = 6.0  # one batch of jobs every so often, each of
+BATCH_JOBS, JOB_SECONDS = 4, 2.0
 SETTLE_SECONDS = 5.0  # for what had its permit when GitHub said no
 LIMITED = (403, 429)
 

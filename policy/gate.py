@@ -20,6 +20,7 @@ LAST_PAUSE_SECONDS = 0.25  # below it the start is over
 LONGEST_PAUSE_SECONDS = 3600.0
 # Of the primary limit: looking can wait until the reset, what runners need can not.
 RESERVE_SHARE = 0.1
+SAME_HOUR_SECONDS = 10.0
 FLOOR = 20  # calls that other workers may have on their way
 
 
@@ -99,12 +100,14 @@ def refused(gate: Gate, refusal: Refusal, now: float) -> Gate:
 def answered(gate: Gate, resource: str, budget: Budget | None, began: float) -> Gate:
     """GitHub did what was asked by a call begun at `began`: slow start goes on, budgets are noted.
 
-    Of two answers the one with fewer calls remaining is the later, until the reset.
+    Of two answers of one hour the one with fewer calls remaining is the later. Resets of one hour
+    may differ by what the clocks do.
     """
     if budget:
         known = gate.budgets.get(resource)
-        newer = known is None or budget.reset > known.reset + 1
-        if newer or budget.remaining < known.remaining:  # type: ignore[union-attr]
+        apart = budget.reset - known.reset if known else SAME_HOUR_SECONDS + 1
+        later = known is None or budget.remaining < known.remaining
+        if apart > SAME_HOUR_SECONDS or (abs(apart) <= SAME_HOUR_SECONDS and later):
             gate = replace(gate, budgets={**gate.budgets, resource: budget})
     if gate.pause and began >= gate.paused_until:
         pause = gate.pause / 2

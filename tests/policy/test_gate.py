@@ -132,6 +132,7 @@ def test_the_later_of_two_answers_counts() -> None:
     assert answered(gate, "core", Budget(5000, 99, NOW + 600), NOW).budgets["core"].remaining == 99
     fresh = answered(gate, "core", Budget(5000, 4999, NOW + 4200), NOW)
     assert fresh.budgets["core"].remaining == 4999
+    assert answered(fresh, "core", Budget(5000, 90, NOW + 600), NOW) == fresh, "of an hour ago"
 
 
 def test_points_that_are_lacking_are_waited_for() -> None:
