@@ -1,12 +1,17 @@
 """A Temporal client: to where TEMPORAL_ADDRESS or a profile says, or to the embedded server."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
+from activities.failures import RedactingFailureConverter
 from embedded import temporal_server
+
+CONVERTER = replace(DataConverter.default, failure_converter_class=RedactingFailureConverter)
 
 
 class NoTemporal(Exception):
@@ -32,6 +37,6 @@ async def connect(state_dir: Path) -> Client:
         options = ClientConnectConfig(target_host=running.address)
     address = options.get("target_host", "localhost:7233")
     try:
-        return await Client.connect(**options)
+        return await Client.connect(**options, data_converter=CONVERTER)
     except RuntimeError:
         raise NoTemporal(f"no Temporal server answers at {address}") from None

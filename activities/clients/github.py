@@ -5,9 +5,9 @@ from typing import Any, Literal, cast
 
 import httpx
 
-from activities.clients.github_answers import error_of, object_in, said, time_of
-from activities.clients.github_http import GitHubHttp, Wanted
-from activities.clients.github_identity import APP, TOKEN_LIFE_SECONDS, Credentials, Identity
+from activities.clients.github_answers import error_of, object_in, said
+from activities.clients.github_http import PAGES, TOKEN_LIFE_SECONDS, GitHubHttp, Wanted
+from activities.clients.github_identity import APP, Credentials, Identity
 from activities.errors import (
     GitHubConflict,
     GitHubInvalid,
@@ -70,13 +70,7 @@ class GitHubClient:
     async def registration_token(self, repo: str) -> RunnerToken:
         """POST …/registration-token (201; GitHub: any number of runners, for one hour)."""
         answer = object_in(await self._mint(repo, "registration-token", None))
-        now = self._clock()
-        expires = time_of(answer.get("expires_at"))
-        return RunnerToken(
-            said(answer, "token"),
-            now,
-            now + TOKEN_LIFE_SECONDS if expires is None else self.http.here(expires),
-        )
+        return RunnerToken(said(answer, "token"), self._clock(), self.http.end_of(answer))
 
     async def jit_config(self, repo: str, name: str, labels: list[str]) -> RunnerToken:
         """POST …/generate-jitconfig; a runner left by an attempt without answer gives way."""
@@ -162,7 +156,7 @@ class GitHubClient:
             path,
             params={**params, "per_page": "100"},
         )
-        while True:
+        for _ in range(PAGES):
             response = await self._send(wanted, 200)
             for item in cast(list[dict[str, Any]], object_in(response).get(key, [])):
                 yield item

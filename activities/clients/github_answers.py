@@ -89,7 +89,9 @@ def time_of(text: object) -> float | None:
 
 
 def date_of(response: httpx.Response) -> float | None:
-    """GitHub's clock, from the Date header: whole seconds."""
+    """GitHub's clock, from the Date header: whole seconds; not of an answer kept by a proxy."""
+    if "age" in response.headers:
+        return None
     try:
         return parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):

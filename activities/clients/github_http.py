@@ -7,19 +7,21 @@ conditional requests) and "Using pagination" (Link).
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
-from activities.clients.github_answers import budget_in, date_of, limit_in
+from activities.clients.github_answers import budget_in, date_of, limit_in, time_of
 from activities.errors import GitHubUnavailable, RateLimited
 from activities.meter import Call, Meter
 from activities.token_store import Clock
 
+TOKEN_LIFE_SECONDS = 3600.0  # of installation and registration tokens
 API_VERSION = "2022-11-28"
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 SKEW_SECONDS = 5.0  # a difference of clocks that is smaller is the network's, or Date's seconds
 REMEMBERED = 1000  # answers to ask for again by their ETag
-PAGES = 50
+PAGES = 120  # of a list: GitHub has at most 10,000 runners in a group, 100 on a page
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ class GitHubHttp:
     def here(self, githubs: float) -> float:
         """A time of GitHub's by our own clock."""
         return githubs - self.skew
+
+    def end_of(self, answer: dict[str, Any]) -> float:
+        """When the token in an answer dies, by our clock; in an hour if GitHub does not say."""
+        expires = time_of(answer.get("expires_at"))
+        return self._clock() + TOKEN_LIFE_SECONDS if expires is None else self.here(expires)
 
     def resource_of(self, method: str, last: str) -> str:
         """The primary limit that such a request counts to, as the last answer to one told.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import httpx
 import jwt
 
-from activities.clients.github_answers import error_of, object_in, said, time_of
+from activities.clients.github_answers import error_of, object_in, said
 from activities.clients.github_http import GitHubHttp, Wanted
 from activities.errors import GitHubNotFound, GitHubPermission
 from activities.meter import Call
@@ -14,7 +14,6 @@ from activities.token_store import Clock, Secret
 from policy.limits import org_of
 from policy.token_cache import installation_freshness
 
-TOKEN_LIFE_SECONDS = 3600.0  # of installation and registration tokens
 JWT_LIFE_SECONDS = 540  # GitHub refuses more than 600
 APP, PERSON = "app", "person"  # identities; an installation's is named after its organization
 
@@ -102,13 +101,7 @@ class Identity:
                 del self._ids[org]  # uninstalled, or installed anew
             raise error
         answer = object_in(made)
-        now = self._clock()
-        expires = time_of(answer.get("expires_at"))
-        return Secret(
-            said(answer, "token"),
-            now,
-            now + TOKEN_LIFE_SECONDS if expires is None else self._http.here(expires),
-        )
+        return Secret(said(answer, "token"), self._clock(), self._http.end_of(answer))
 
     def _signature(self) -> str:
         now = int(self._http.now())

@@ -153,6 +153,8 @@ async def _deliveries(survey: GitHubSurvey) -> Finding:
 async def _standing(survey: GitHubSurvey, one: Installed | None, what: str) -> list[Finding]:
     try:
         found = await survey.standing(one)
+    except GitHubNotFound:
+        return [Finding(what, "good", "this GitHub counts no calls")]
     except (GitHubError, Waits) as error:
         return [Finding(what, "bad", str(error))]
     said = ", ".join(f"{s.resource} {s.remaining} of {s.limit}" for s in found)

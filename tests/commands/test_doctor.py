@@ -116,6 +116,10 @@ WRONG = {
         [*OK, (200, {}, [with_(INSTALLED, permissions={"actions": "read"})]), *REST[1:]],
         ("permissions in acme", "bad", "administration is none, wants write"),
     ),
+    "no limits": (
+        [*OK, *REST[:2], (404, {}, {"message": "Rate limiting is not enabled."})],
+        ("limits of acme", "good", "counts no calls"),
+    ),
     "little left": (
         [*OK, *REST[:2], (200, {}, {"resources": {"core": {"limit": 5000, "remaining": 900}}})],
         ("limits of acme", "warning", "core 900 of 5000"),
