@@ -31,7 +31,8 @@ class GitHubSide:
     credentials: Credentials
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Give up what is under way and close the connections."""
+        await self.cache.close()
         await self.client.close()
 
 

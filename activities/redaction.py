@@ -2,7 +2,8 @@
 
 Formats: GitHub's token prefixes (docs.github.com, "About authentication to GitHub"; since 2026 an
 installation token is `ghs_` and a JSON web token, `-` included); RFC 7515 (a JWT begins with the
-base64url of `{"`); RFC 7468 (PEM). Whatever else is secret is told by `remember`.
+base64url of `{"`, and so does a JIT configuration); RFC 7468 (PEM). `remember` tells what else is
+secret.
 """
 
 import logging
@@ -15,18 +16,18 @@ _PATTERNS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|\bgithub_pat_\w{20,}"
     r"|\bgh[pousr]_[\w.\-]{16,}"
-    r"|\beyJ[\w\-]{8,}(?:\.[\w\-]*){0,4}"
+    r"|\bey[IJ][\w\-+/]{8,}=*(?:\.[\w\-]*){0,4}"
     r"|(?<=encoded_jit_config\": \")[^\"]+"
     r"|(?i:(?<=bearer )|(?<=remoteauth ))[\w.\-~+/]{8,}=*",
     re.DOTALL,
 )
-_KEPT = 10_000
+_KEPT = 1_000  # each is looked for in each line
 _known: dict[str, None] = {}
 _lock = threading.Lock()
 
 
 def remember(secret: str) -> None:
-    """Hide this secret from now on. The oldest of ten thousand is forgotten."""
+    """Hide this secret from now on. The oldest of a thousand is forgotten."""
     if len(secret) < SHORTEST:
         return
     with _lock:

@@ -77,6 +77,12 @@ class SecretCache:
             task.add_done_callback(self._renewed)
         return found
 
+    async def close(self) -> None:
+        """Give up what is being renewed; another worker, or the next start, takes it up."""
+        for task in self._renewing:
+            task.cancel()
+        await asyncio.gather(*self._renewing, return_exceptions=True)
+
     async def forget(self, key: str, value: str) -> None:
         """No worker is to use this value any more: GitHub refused it."""
         known = self._known.get(key)

@@ -98,6 +98,7 @@ async def days(_client: Client, site: Site, number: float = 1.0) -> Asked:
                     await clock.move(max(0.0, wait.until - clock()) + 0.01)
             if jobs % 100 == 0:  # one runner of a hundred is not picked up, and seen off
                 await github.deregister(repo, f"penstock-{jobs}-1")
+    await cache.close()
     await github.close()
     return await _asked(site, jobs, clock() - began)
 

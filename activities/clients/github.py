@@ -18,7 +18,6 @@ from activities.errors import (
 )
 from activities.github import JobRecord, RunnerToken
 from activities.meter import Call, Meter
-from activities.redaction import remember
 from activities.secret_cache import SecretCache
 from activities.token_store import Clock
 from policy.limits import org_of
@@ -94,7 +93,6 @@ class GitHubClient:
                 ) from None
         now = self._clock()
         config = said(object_in(made), "encoded_jit_config")
-        remember(config)
         return RunnerToken(config, now, now + TOKEN_LIFE_SECONDS, jit=True)
 
     async def deregister(self, repo: str, name: str) -> Literal["removed", "busy", "absent"]:

@@ -1,5 +1,6 @@
 """The second line of defence: what looks like a secret, or is a known one, is not written."""
 
+import base64
 import io
 import logging
 
@@ -45,6 +46,9 @@ def test_what_looks_like_a_secret_is_hidden(secret):
 def test_headers_and_configurations_are_hidden():
     """A bearer of any form; GitHub's answer to generate-jitconfig."""
     assert "abc.def-123_xyz" not in redacted("Authorization: Bearer abc.def-123_xyz")
+    config = base64.b64encode(b'{".runner": "eyJBZ2VudElkIjogN30="}').decode()
+    assert config not in redacted(f"config {config} end")
+    assert redacted(f"config {config} end").endswith(" end")
     assert "RVhBTVBMRQ" not in redacted('{"encoded_jit_config": "RVhBTVBMRQ=="}')
 
 
