@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 import settings as configuration
-from activities.clients.github_survey import Survey
+from activities.clients.github.survey import Survey
 from activities.token_store import StoreUnavailable
 from commands.checks import aws, github, temporal
 from commands.checks.finding import Finding

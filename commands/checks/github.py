@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from activities.clients.github_survey import Hook, Installed, Ourselves, Standing
+from activities.clients.github.survey import Hook, Installed, Ourselves, Standing
 from activities.errors import GitHubError, GitHubNotFound, Waits
 from commands.checks.finding import Finding
 
@@ -20,7 +20,7 @@ PATH = "/webhooks/github"
 
 
 class GitHubSurvey(Protocol):
-    """activities/clients/github_survey.py."""
+    """activities/clients/github/survey.py."""
 
     @property
     def skew(self) -> float: ...

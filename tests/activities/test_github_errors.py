@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from activities.clients import github, github_http
+from activities.clients import github
+from activities.clients.github import http as github_http
 from activities.errors import (
     GitHubConflict,
     GitHubInvalid,

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from activities.clients.github import Credentials, GitHubClient
-from activities.clients.github_survey import Survey
+from activities.clients.github.survey import Survey
 from tests.activities.hub import PAT
 from tests.simulator import published
 

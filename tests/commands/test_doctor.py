@@ -8,7 +8,7 @@ import pytest
 import settings as configuration
 from activities.clients import dynamodb_table
 from activities.clients.github import Credentials
-from activities.clients.github_survey import Survey
+from activities.clients.github.survey import Survey
 from activities.clients.sealing import new_key
 from commands.checks import github
 from commands.doctor import examine

@@ -7,9 +7,9 @@ from typing import Any, cast
 import httpx
 
 from activities.clients.github import GitHubClient
-from activities.clients.github_answers import error_of, object_in, said
-from activities.clients.github_http import Wanted
-from activities.clients.github_identity import PERSON
+from activities.clients.github.answers import error_of, object_in, said
+from activities.clients.github.http import Wanted
+from activities.clients.github.identity import PERSON
 from activities.errors import GitHubUnavailable
 from activities.meter import Call
 

@@ -5,9 +5,9 @@ from typing import Any, Literal, cast
 
 import httpx
 
-from activities.clients.github_answers import error_of, object_in, said
-from activities.clients.github_http import PAGES, TOKEN_LIFE_SECONDS, GitHubHttp, Wanted
-from activities.clients.github_identity import APP, Credentials, Identity
+from activities.clients.github.answers import error_of, object_in, said
+from activities.clients.github.http import PAGES, TOKEN_LIFE_SECONDS, GitHubHttp, Wanted
+from activities.clients.github.identity import APP, Credentials, Identity
 from activities.errors import (
     GitHubConflict,
     GitHubInvalid,
@@ -21,8 +21,6 @@ from activities.meter import Call, Meter
 from activities.secret_cache import SecretCache
 from activities.token_store import Clock
 from policy.limits import org_of
-
-__all__ = ["Credentials", "GitHubClient"]
 
 Scope = Literal["repository", "organization"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import httpx
 import jwt
 
-from activities.clients.github_answers import error_of, object_in, said
-from activities.clients.github_http import GitHubHttp, Wanted
+from activities.clients.github.answers import error_of, object_in, said
+from activities.clients.github.http import GitHubHttp, Wanted
 from activities.errors import GitHubNotFound, GitHubPermission
 from activities.meter import Call
 from activities.secret_cache import Kind, SecretCache

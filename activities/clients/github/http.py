@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from activities.clients.github_answers import budget_in, date_of, limit_in, time_of
+from activities.clients.github.answers import budget_in, date_of, limit_in, time_of
 from activities.errors import GitHubUnavailable, RateLimited
 from activities.meter import Call, Meter
 from activities.token_store import Clock
