@@ -26,6 +26,8 @@ from policy.messages import Acquire, Claim
 logger = logging.getLogger(__name__)
 
 QUERY_TIMEOUT = timedelta(seconds=10)
+# Waiters that a semaphore names: an answer of 2 MB has room for about forty thousand.
+USUALLY_TOLD, MOST_TOLD = 1_000, 30_000
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,10 @@ class Guardian:
         if not new:
             return
         semaphore = self._client.get_workflow_handle(names.semaphore_id(repo))
-        state: dict[str, Any] = await semaphore.query("state", rpc_timeout=QUERY_TIMEOUT)
+        most = USUALLY_TOLD if len(jobs) <= USUALLY_TOLD else MOST_TOLD
+        state: dict[str, Any] = await semaphore.query(
+            "state", args=[most], rpc_timeout=QUERY_TIMEOUT
+        )
         known.jobs |= new & {str(lease["job"]) for lease in state["holders"]}
         known.jobs |= new & set(state["waiters"])
         unknown = new - known.jobs

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from activities import guardian
 from activities.guardian import Guardian, Pace
 from policy import names
 from policy.limits import Limits
@@ -98,6 +99,17 @@ async def test_a_terminated_semaphore_comes_back_and_serves_its_jobs(penstock, q
     for job in jobs:
         assert (await stack.result(REPO, job))["outcome"] == "completed"
     await stack.settled()
+
+
+async def test_a_job_is_asked_for_in_a_long_queue_too(penstock, quick, monkeypatch):
+    """A semaphore names its first thousand waiters, and more to whoever says so."""
+    monkeypatch.setattr(guardian, "USUALLY_TOLD", 2)
+    stack = await penstock(limits={"default": 0})
+    for job in (7002, 7003, 7004):
+        await stack.deliver(job_payload("queued", job))
+    await until(stands(stack.client, 3))
+    await start_job(stack.client, 7001, asked=True)
+    await until(stands(stack.client, 4))
 
 
 @pytest.mark.parametrize("other_jobs", [0, 1], ids=["no semaphore", "a semaphore"])
