@@ -105,9 +105,15 @@ class GatewayTable(_Table):
         return value
 
     @property
+    def secrets(self) -> list[str]:
+        """The webhook's secrets, one a line: any of them is good, so that one can be replaced."""
+        text = _secret(self.webhook_secret, self.webhook_secret_file, "gateway.webhook_secret")
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    @property
     def secret(self) -> str:
-        """The webhook secret; empty if none is configured."""
-        return _secret(self.webhook_secret, self.webhook_secret_file, "gateway.webhook_secret")
+        """The first of them; empty if none is configured."""
+        return next(iter(self.secrets), "")
 
 
 class GitHubTable(_Table):

@@ -45,7 +45,7 @@ async def github_of(settings: Settings, throttled: Throttled | None = None) -> G
     """All that calls to GitHub go through. Raises InvalidSettings."""
     github = settings.github
     credentials = await credentials_of(settings)
-    for secret in (credentials.private_key, credentials.token, settings.gateway.secret):
+    for secret in (credentials.private_key, credentials.token, *settings.gateway.secrets):
         remember(secret)
     store = await store_of(settings)
     per_repo = github.repository_budget

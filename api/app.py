@@ -46,7 +46,7 @@ def create_app(
     app.include_router(
         webhooks.router(
             Webhooks(
-                secret=settings.gateway.secret,
+                secrets=tuple(settings.gateway.secrets),
                 max_body_bytes=settings.gateway.max_body_bytes,
                 timeout=settings.gateway.temporal_timeout_seconds,
                 rules=Rules.of(settings.gateway.labels, settings.gateway.owners),

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class Webhooks:
     """What the route needs."""
 
-    secret: str
+    secrets: tuple[str, ...]
     max_body_bytes: int
     timeout: float  # seconds within which Temporal must have it; GitHub waits ten
     rules: Rules
@@ -41,7 +41,7 @@ class Webhooks:
         began = time.monotonic()
         try:
             body = await _body(request, self.max_body_bytes)
-            if not signature.verify(self.secret, body, _only(request, "x-hub-signature-256")):
+            if not signature.verify(self.secrets, body, _only(request, "x-hub-signature-256")):
                 raise Problem(401, "the signature is missing or wrong")
             answer = await self._handle(request, body)
         except Problem as problem:

@@ -24,6 +24,7 @@ async def serving(app: Any, listener: socket.socket) -> AsyncGenerator[str]:
         app,
         access_log=False,
         log_level="warning",
+        log_config=None,  # its lines go where all go, and lose their secrets there
         lifespan="off",
         timeout_graceful_shutdown=10,
         backlog=1024,

@@ -327,6 +327,14 @@ def test_a_wrong_rule_is_one_line_that_names_it(written, rules, said):
     assert "\n" not in str(error.value)
 
 
+def test_several_webhook_secrets_serve_while_one_is_replaced(written):
+    """One a line; empty lines do not count."""
+    path = written("new\n\n  old  \n", "secrets")
+    found = load(gateway={"webhook_secret_file": path}).gateway
+    assert (found.secrets, found.secret) == (["new", "old"], "new")
+    assert load().gateway.secrets == []
+
+
 def test_several_workers_want_a_shared_store():
     """Budgets in memory would hold for each worker alone."""
     said = refusal(worker={"count": 2})
