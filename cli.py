@@ -24,14 +24,15 @@ from activities.clients.sealing import new_key
 from activities.redaction import guard_logs, redacted
 from api import keys
 from api.app import VERSION
-from api.fleet_client import FleetClient, FleetUnavailable, LimitsRefused
+from api.fleet_client import FleetUnavailable, LimitsRefused
 from commands import fleet
 from commands.arguments import number_of, pair, whole_number
 from commands.common import CONFIG, OUTPUT, REASON, actor, ask, run
 from commands.dev import run_dev, until_stopped
 from commands.doctor import doctor
+from commands.drain import drain
 from commands.explain import explain_job
-from commands.output import as_json, console, drain_line, print_drain, print_json, print_table, say
+from commands.output import as_json, console, print_json, print_table, say
 from demo.run import run_demo
 from demo.site import SiteError
 from embedded import stack
@@ -249,39 +250,7 @@ def limits(
     print_table(("limit", "value"), rows)
 
 
-@app.command(epilog="Example: penstock drain --wait --deadline 1800 --reason 'kernel update'")
-def drain(
-    config: Path | None = CONFIG,
-    output: str = OUTPUT,
-    reason: str = REASON,
-    wait: bool = typer.Option(False, help="Show progress until the fleet is empty."),
-    deadline: float = typer.Option(0.0, min=0.0, help="With --wait: seconds; 0 is no deadline."),
-) -> None:
-    """Take no new work and finish what there is. Exit 4 if it is not done by the deadline."""
-    change = ModeChange(reason, deadline, actor=actor())
-    ask(config, lambda its: its.set_mode("draining", change))
-    answer = ask(config, lambda its: its.drain_status())
-    if wait:
-        answer = run(_watch_drain(config, deadline, quiet=as_json(output)))
-    if as_json(output):
-        print_json(answer)
-    else:
-        print_drain(answer)
-    if wait and not answer["drained"]:
-        raise typer.Exit(TOO_LATE)
-
-
-async def _watch_drain(config: Path | None, deadline: float, *, quiet: bool) -> dict[str, Any]:
-    its = FleetClient(await connect(configuration.load(config).state_dir))
-    ends = time.monotonic() + deadline if deadline else float("inf")
-    with console.status("draining") as shown:
-        while True:
-            answer = await its.drain_status()
-            if answer["drained"] or answer["mode"] == "normal" or time.monotonic() >= ends:
-                return answer
-            if not quiet:
-                shown.update(drain_line(answer))
-            await asyncio.sleep(min(1.0, max(0.0, ends - time.monotonic())))
+app.command(epilog="Example: penstock drain --wait --deadline 30m --reason 'kernel update'")(drain)
 
 
 @app.command(epilog="Example: penstock resume")

@@ -1,4 +1,6 @@
-"""Arguments of the form name=number."""
+"""Arguments: name=number, and durations."""
+
+import re
 
 import typer
 
@@ -25,3 +27,12 @@ def whole_number(text: str) -> int | None:
     if isinstance(number, float):
         raise typer.BadParameter(f"{text!r} is no whole number")
     return number
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of `90`, `45s`, `30m`, `1h30m` or `2d`."""
+    found = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if not text.strip() or found is None:
+        raise typer.BadParameter(f"{text!r} is no duration: 90, 45s, 30m or 1h30m")
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

@@ -96,6 +96,16 @@ async def test_the_command_line_drains_and_changes_limits(dev):
     assert (code, "drained" in said) == (0, True)
     code, said = await dev.run("resume")
     assert code == 0
+    (long,) = await dev.site.jobs("acme/api", seconds=300)
+    await dev.site.wait("job_started", job_id=long)
+    stop = ("--deadline", "1s", "--on-deadline", "stop", "-o", "json")
+    code, said = await dev.run("drain", "--wait", *stop)
+    assert (code, json.loads(said)["mode"], json.loads(said)["running"]) == (4, "maintenance", 0)
+    assert await dev.site.wait("job_completed", job_id=long)
+    code, said = await dev.run("drain", "--deadline", "soon")
+    assert (code, "no duration" in said) == (2, True)
+    code, said = await dev.run("resume")
+    assert code == 0
     code, said = await dev.run("limits", "--set", "max_runners=8", "--repo", "acme/api=4")
     assert (code, "8" in said) == (0, True)
     code, said = await dev.run("limits", "--set", "max_runners=9", "--repo", "Acme=1")
