@@ -46,7 +46,7 @@ from policy.limits import LimitsChange
 from settings import InvalidSettings
 from wiring import aws_of
 
-FAILED, USAGE, UNREACHABLE, TOO_LATE = 1, 2, 3, 4
+FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
 app = typer.Typer(
     help="Admission control for GitHub self-hosted runners, on durable workflows.",
