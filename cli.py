@@ -19,13 +19,12 @@ import settings as configuration
 import worker as workers
 from activities.clients import dynamodb_table
 from activities.clients.aws import AwsError
-from activities.clients.dead_letter_files import DeadLetterFiles
 from activities.clients.sealing import new_key
 from activities.redaction import guard_logs, redacted
 from api import keys
 from api.app import VERSION
 from api.fleet_client import FleetUnavailable, LimitsRefused
-from commands import fleet
+from commands import dead_letters, fleet
 from commands.arguments import number_of, pair, whole_number
 from commands.common import CONFIG, OUTPUT, REASON, actor, ask, run
 from commands.dev import run_dev, until_stopped
@@ -62,6 +61,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(key_app, name="admin-key")
 app.add_typer(token_key_app, name="token-key")
 app.add_typer(fleet.app, name="fleet")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main() -> NoReturn:
@@ -272,18 +272,6 @@ def maintenance(
     ask(config, lambda its: its.set_mode("maintenance", change))
     said = "mode maintenance: nothing is granted; what is queued is kept"
     say(output, {"mode": "maintenance"}, said)
-
-
-@app.command("dead-letters", epilog="Example: penstock dead-letters -o json")
-def dead_letters(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
-    """What was refused or failed for good, and what to do about it."""
-    settings = configuration.load(config)
-    letters = run(DeadLetterFiles(settings.state_dir / "dead-letters").all())
-    if as_json(output):
-        print_json([vars(letter) for letter in letters])
-        return
-    rows = [(le.id, le.kind, le.repo, le.reason, le.next_step) for le in letters]
-    print_table(("id", "kind", "repository", "reason", "next step"), rows)
 
 
 @config_app.command("check", epilog="Example: penstock config check --config penstock.toml")

@@ -31,6 +31,14 @@ class DeadLetters(Protocol):
         """All letters, the oldest first."""
         ...
 
+    async def get(self, id_: str) -> DeadLetter | None:
+        """The letter of this id, if there is one."""
+        ...
+
+    async def remove(self, id_: str) -> bool:
+        """Delete the letter; whether there was one."""
+        ...
+
 
 class DeadLetterActivities:
     """What a workflow says of a job it could not serve."""

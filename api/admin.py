@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from temporalio.client import Client
 
@@ -14,6 +14,7 @@ from api.fleet_client import FleetClient, LimitsRefused
 from api.keys import guard
 from api.mode import ModeWatch
 from api.problems import Problem, response
+from api.replay import Replay
 from policy import names
 from policy.fleet import ModeChange
 from policy.limits import LimitsChange
@@ -48,7 +49,9 @@ class LimitsBody(BaseModel):
     reason: str = Field(default="", max_length=500)
 
 
-def router(client: Client, hashes: list[str], mode: ModeWatch, letters: DeadLetters) -> APIRouter:
+def router(
+    client: Client, hashes: list[str], mode: ModeWatch, letters: DeadLetters, replay: Replay
+) -> APIRouter:
     """The admin routes."""
     check = guard(lambda: hashes)
     routes = APIRouter(prefix="/admin", dependencies=[Depends(check)])
@@ -115,8 +118,28 @@ def router(client: Client, hashes: list[str], mode: ModeWatch, letters: DeadLett
             raise Problem(503, str(error), retry_after=5) from None
 
     @routes.get("/dead-letters", summary="What was refused or failed, the oldest first")
-    async def get_dead_letters() -> dict[str, Any]:
-        return {"dead_letters": [asdict(letter) for letter in await letters.all()]}
+    async def get_dead_letters(
+        offset: int = Query(0, ge=0), limit: int = Query(100, ge=1, le=1000)
+    ) -> dict[str, Any]:
+        every = await letters.all()
+        shown = [asdict(letter) for letter in every[offset : offset + limit]]
+        return {"dead_letters": shown, "total": len(every)}
+
+    @routes.get("/dead-letters/{id_}", summary="One of them")
+    async def get_dead_letter(id_: str) -> dict[str, Any]:
+        letter = await letters.get(id_)
+        if letter is None:
+            raise Problem(404, f"there is no dead letter {id_}")
+        return asdict(letter)
+
+    @routes.post("/dead-letters/{id_}/replay", summary="Handle a refused event as if it came now")
+    async def post_replay(id_: str) -> dict[str, Any]:
+        return await replay.replay(id_)
+
+    @routes.delete("/dead-letters/{id_}", summary="Forget one of them", status_code=204)
+    async def delete_dead_letter(id_: str) -> None:
+        if not await letters.remove(id_):
+            raise Problem(404, f"there is no dead letter {id_}")
 
     return routes
 

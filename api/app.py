@@ -13,6 +13,7 @@ from api.fleet_client import FleetUnavailable, LimitsRefused
 from api.metrics import CONTENT_TYPE, GatewayMetrics
 from api.mode import ModeWatch
 from api.problems import Problem, on_problem
+from api.replay import Replay
 from api.starter import Starter
 from api.webhooks import Webhooks
 from policy.admission import Rules
@@ -36,6 +37,17 @@ def patience_of(settings: Settings) -> Patience:
     )
 
 
+def rules_of(settings: Settings) -> Rules:
+    """Whose jobs, with which labels, are ours."""
+    return Rules.of(settings.gateway.labels, settings.gateway.owners)
+
+
+def starter_of(client: Client, settings: Settings, *, eager: bool = False) -> Starter:
+    """What turns events into workflows."""
+    priorities = settings.priorities.priorities
+    return Starter(client, patience_of(settings), priorities, eager=eager)
+
+
 def create_app(
     client: Client, settings: Settings, letters: DeadLetters, *, eager: bool = False
 ) -> FastAPI:
@@ -43,28 +55,24 @@ def create_app(
     app = FastAPI(title="Penstock", version=VERSION, summary="Admission control for runners")
     mode = ModeWatch(client)
     metrics = GatewayMetrics()
+    rules, starter = rules_of(settings), starter_of(client, settings, eager=eager)
     app.include_router(
         webhooks.router(
             Webhooks(
                 secrets=tuple(settings.gateway.secrets),
                 max_body_bytes=settings.gateway.max_body_bytes,
                 timeout=settings.gateway.temporal_timeout_seconds,
-                rules=Rules.of(settings.gateway.labels, settings.gateway.owners),
-                starter=Starter(
-                    client,
-                    patience_of(settings),
-                    settings.priorities.priorities,
-                    eager=eager,
-                ),
+                rules=rules,
+                starter=starter,
                 mode=mode,
                 letters=letters,
                 metrics=metrics,
             )
         )
     )
-    app.include_router(
-        admin.router(client, settings.gateway.admin_key_hashes, mode, letters), tags=["admin"]
-    )
+    replay = Replay(rules, starter, mode, letters)
+    hashes = settings.gateway.admin_key_hashes
+    app.include_router(admin.router(client, hashes, mode, letters, replay), tags=["admin"])
 
     @app.get("/livez", summary="Is the process alive")
     async def livez() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """POST /webhooks/github: size cap → signature → parse → policy → mode → start."""
 
 import asyncio
-import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from api import events, signature
 from api.metrics import GatewayMetrics
 from api.mode import ModeWatch
 from api.problems import Problem, response
+from api.replay import letter_id, payload_of
 from api.starter import Starter
 from policy import names
 from policy.admission import RETRY_AFTER_SECONDS, Decision, JobEvent, Rules, decide
@@ -71,7 +71,7 @@ class Webhooks:
         if decision.do == "ignore":
             return _ignored(decision.reason)
         if decision.do == "refuse":
-            await self._refuse(event, payload, decision, mode.mode if mode else "")
+            await self._refuse(event, decision, mode.mode if mode else "")
         try:
             async with asyncio.timeout(self.timeout):
                 if decision.do == "start":
@@ -83,29 +83,34 @@ class Webhooks:
             decision = Decision(
                 "refuse", "the workflow service does not answer", 503, RETRY_AFTER_SECONDS
             )
-            await self._refuse(event, payload, decision, "temporal")
+            await self._refuse(event, decision, "temporal")
             raise  # not reached: _refuse raises
+        await self._paid(event)
         return {
             "status": status,
             "workflow_id": names.runner_job_id(event.repo, event.job_id),
             "priority": self.starter.classify(event).priority,
         }
 
-    async def _refuse(
-        self, event: JobEvent, payload: dict[str, Any], decision: Decision, cause: str
-    ) -> None:
+    async def _paid(self, event: JobEvent) -> None:
+        """A delivery that was refused before has come again: its letter is settled."""
+        try:
+            await self.letters.remove(letter_id(event))
+        except OSError as error:
+            logger.warning("a settled dead letter could not be deleted: %s", error)
+
+    async def _refuse(self, event: JobEvent, decision: Decision, cause: str) -> None:
         """Write the debt down, then say no."""
         self.metrics.refused.labels(cause).inc()
-        digest = hashlib.sha256(f"{event.repo}/{event.job_id}/{event.action}".encode())
         letter = DeadLetter(
-            id=f"delivery-{event.job_id}-{event.action}-{digest.hexdigest()[:8]}",
+            id=letter_id(event),
             kind="delivery",
             reason=decision.reason,
             at=time.time(),
-            next_step="redeliver it at GitHub once Penstock takes work again",
+            next_step="once there is room: penstock dead-letters replay, or redeliver at GitHub",
             repo=event.repo,
             job_id=event.job_id,
-            payload={"action": event.action, "labels": event.labels, "job": event.url},
+            payload=payload_of(event),
         )
         try:
             await self.letters.put(letter)

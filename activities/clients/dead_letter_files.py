@@ -29,6 +29,15 @@ class DeadLetterFiles:
         """All letters, the oldest first."""
         return await asyncio.to_thread(self._read)
 
+    async def get(self, id_: str) -> DeadLetter | None:
+        """The letter of this id, if there is one."""
+        path = self._folder / f"{_name(id_)}.json"
+        return await asyncio.to_thread(lambda: _letter(path) if path.is_file() else None)
+
+    async def remove(self, id_: str) -> bool:
+        """Delete the letter; whether there was one."""
+        return await asyncio.to_thread(_unlink, self._folder / f"{_name(id_)}.json")
+
     def _write(self, letter: DeadLetter) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = _name(letter.id)
@@ -42,6 +51,14 @@ class DeadLetterFiles:
             return []
         found = (_letter(path) for path in self._folder.glob("[!.]*.json"))
         return sorted((letter for letter in found if letter), key=lambda le: le.at)
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _name(id_: str) -> str:
