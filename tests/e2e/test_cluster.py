@@ -84,7 +84,7 @@ async def test_no_secret_is_anywhere_to_be_read(cluster, client, mode):
     ]
     await site.call("POST", "faults", rules=rules)
     await asyncio.gather(*(site.jobs(f"acme/r{n}", count=2, seconds=0.1) for n in range(3)))
-    (gone,) = await site.jobs("acme/r0", seconds=30, labels=["self-hosted", "linux"])
+    (gone,) = await site.jobs("acme/r0", seconds=600, labels=["self-hosted", "linux"])
     assert await site.wait("jobs_completed", count=6, timeout=120)
     await site.call("POST", f"jobs/{gone}/cancel")
     await at_rest(client)
