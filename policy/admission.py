@@ -7,8 +7,6 @@ from typing import Literal
 from policy import names
 from policy.labels import unknown
 
-RETRY_AFTER_SECONDS = 30  # for a drain without an estimate; GitHub never retries, others may
-
 
 @dataclass(frozen=True)
 class JobEvent:
@@ -53,14 +51,15 @@ class Rules:
 class Decision:
     """`start`: a job wants a runner. `tell`: an event of a job or runner that is, or was, ours.
 
-    `ignore` is answered with 200, `refuse` with `status`. `claims`: if no workflow knows the job,
-    one is started all the same, so that a `queued` that comes late finds it closed or running.
+    `ignore` is answered with 200, `refuse` with `status`; `cause` is why, in one word. `claims`:
+    if no workflow knows the job, one is started all the same, so that a `queued` that comes late
+    finds it closed or running.
     """
 
     do: Literal["start", "tell", "ignore", "refuse"]
     reason: str = ""
     status: int = 200
-    retry_after: int = 0
+    cause: str = ""
     claims: bool = False
 
 
@@ -85,7 +84,7 @@ def decide(event: JobEvent, rules: Rules, mode: str) -> Decision:
     if event.status not in ("queued", ""):
         return Decision("ignore", f"it is not queued but {event.status}")
     if mode == "draining":
-        return Decision("refuse", "the system is draining", 503, RETRY_AFTER_SECONDS)
+        return Decision("refuse", "the system is draining", 503, mode)
     if mode == "maintenance":
-        return Decision("refuse", "the system is in maintenance", 503, RETRY_AFTER_SECONDS)
+        return Decision("refuse", "the system is in maintenance", 503, mode)
     return Decision("start")

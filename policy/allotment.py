@@ -37,6 +37,7 @@ class Account:
     samples: int = 0
     usage: Usage = field(default_factory=Usage)
     settled: bool = True  # False until it has reported in the Fleet's present epoch
+    silent: bool = False  # not for long now: the Fleet goes on without it (see `go_on_without`)
 
     @property
     def backlog(self) -> int:
@@ -46,7 +47,7 @@ class Account:
     @property
     def reserved(self) -> int:
         """The most permits it can have out now."""
-        return max(self.in_use, *self.outstanding.values(), 0)
+        return max(self.in_use, max(self.outstanding.values(), default=0))
 
 
 @dataclass
@@ -58,8 +59,13 @@ class Book:
 
     @property
     def settled(self) -> bool:
-        """Whether every known semaphore has reported in this epoch; nothing is raised before."""
+        """Whether every known semaphore has reported in this epoch."""
         return all(account.settled for account in self.accounts.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether allotments may be raised: each has reported, or is counted without its word."""
+        return all(account.settled or account.silent for account in self.accounts.values())
 
 
 def meet(book: Book, repo: str) -> Allot:
@@ -95,7 +101,8 @@ def receive(book: Book, report: Report) -> list[Allot]:
         # What was sent to its former life is void there; what that life took is in `allotment`.
         account.epoch = report.epoch
         account.outstanding.clear()
-        account.outstanding[report.acked if known else 0] = report.allotment
+        account.outstanding[0] = report.allotment
+    account.silent = False
     account.number = report.number
     account.in_use = account.likely_in_use = report.in_use
     account.waiting = report.waiting
@@ -116,7 +123,7 @@ def receive(book: Book, report: Report) -> list[Allot]:
         }
         # A frozen or revived semaphore may believe less than we sent: its word counts.
         account.outstanding[report.acked] = report.allotment
-    account.allotment = account.outstanding[max(account.outstanding, default=0)]
+    account.allotment = account.outstanding[max(account.outstanding)]
     _foresee(account)
     return []
 
@@ -128,8 +135,23 @@ class RolledBack(Exception):
 def restart(book: Book, epoch: str) -> list[Allot]:
     """Begin a new epoch over the accounts known: reserve all of it until each has reported."""
     book.epoch = epoch
+    for account in book.accounts.values():
+        account.silent = False
     # Not what is reserved: who froze lower meanwhile would take that for a raise.
     return [_introduce(book, account, 0) for account in book.accounts.values()]
+
+
+def go_on_without(book: Book, repo: str, most: int) -> None:
+    """Count a semaphore that does not answer as one that has `most` permits out, and wait no more.
+
+    Never fewer than are reserved for it. It is given nothing before it has answered: its waiters
+    are known, and can take no permit.
+    """
+    account = book.accounts[repo]
+    account.outstanding[0] = max(account.reserved, most)
+    account.in_use = account.likely_in_use = account.reserved  # nothing of it is on its way back
+    account.held_up, account.waiting = account.backlog, []
+    account.silent = True
 
 
 def unanswered(book: Book) -> list[str]:
@@ -149,9 +171,18 @@ def repeat(book: Book, repo: str) -> Allot:
 
 
 def rebalance(
-    book: Book, limits: Limits, capacity: int, now: float, cooling: dict[str, float]
+    book: Book,
+    limits: Limits,
+    capacity: int,
+    now: float,
+    cooling: dict[str, float],
+    *,
+    by_use: bool = True,
 ) -> list[Allot]:
-    """The allotments to send now: first what must come down, then what can go up."""
+    """The allotments to send now: first what must come down, then what can go up.
+
+    `by_use`: what is in use beyond an allotment that was lowered counts against the limits above.
+    """
     for account in book.accounts.values():
         hold(account.usage, account.likely_in_use, now)
     snapshot = snapshot_of(book, limits, capacity, now, cooling)
@@ -159,8 +190,8 @@ def rebalance(
     targets = dict(goal.allotments)
     for repo, n in hand_over(snapshot, goal, now).items():
         targets[repo] -= n
-    sent = _take_back(book, snapshot, targets, now)
-    if book.settled:
+    sent = _take_back(book, snapshot, targets, now, by_use=by_use)
+    if book.ready:
         sent += _raise(book, snapshot, goal, now)
     for allot in sent:
         account = book.accounts[allot.repo]
@@ -179,40 +210,80 @@ def snapshot_of(
     return Snapshot(limits, capacity, demands, cooling)
 
 
-@dataclass
-class _Sums:
+@dataclass(slots=True)
+class _Sum:
+    """Of the fleet, or of one organization."""
+
+    reserved: int = 0
+    allotted: int = 0
+    out: int = 0  # allotted, or in use beyond it
+    idle: int = 0
+    lacking: int = 0
+
+
+def _sums(book: Book, targets: dict[str, int]) -> dict[str, _Sum]:
     """One pass over the accounts: totals of the fleet (key "") and of each organization."""
-
-    reserved: dict[str, int] = field(default_factory=dict[str, int])
-    returning: dict[str, int] = field(default_factory=dict[str, int])  # lowered, not yet acked
-    allotted: dict[str, int] = field(default_factory=dict[str, int])
-    lacking: dict[str, int] = field(default_factory=dict[str, int])
-
-
-def _sums(book: Book, targets: dict[str, int]) -> _Sums:
-    sums = _Sums()
-    for account in book.accounts.values():
-        reserved = account.reserved
-        for key in ("", org_of(account.repo)):
-            for total, amount in (
-                (sums.reserved, reserved),
-                (sums.returning, reserved - max(account.in_use, account.allotment)),
-                (sums.allotted, account.allotment),
-                (sums.lacking, max(0, targets[account.repo] - reserved)),
-            ):
-                total[key] = total.get(key, 0) + amount
+    whole = _Sum()
+    sums = {"": whole}
+    # Comparisons, not max: a Fleet of a thousand repositories does this at each word it hears.
+    for repo, account in book.accounts.items():
+        org = org_of(repo)
+        one = sums.get(org)
+        if one is None:
+            one = sums[org] = _Sum()
+        in_use, allotted, reserved = account.in_use, account.allotment, account.reserved
+        one.reserved += reserved
+        one.allotted += allotted
+        if allotted > in_use:
+            one.out += allotted
+            one.idle += allotted - in_use
+        else:
+            one.out += in_use
+        if targets[repo] > reserved:
+            one.lacking += targets[repo] - reserved
+    for org, one in sums.items():
+        if org:
+            whole.reserved += one.reserved
+            whole.allotted += one.allotted
+            whole.out += one.out
+            whole.idle += one.idle
+            whole.lacking += one.lacking
     return sums
 
 
-def _take_back(book: Book, snapshot: Snapshot, targets: dict[str, int], now: float) -> list[Allot]:
+def over_by_use_alone(
+    book: Book, limits: Limits, capacity: int, now: float, cooling: dict[str, float]
+) -> bool:
+    """Whether idle allotments would stay but for what is in use beyond a lowered allotment.
+
+    A repository whose limit was lowered still uses what it had: the idle allotments of others must
+    come back too, if the fleet's or the organization's limit is lowered after it.
+    """
+    if all(account.in_use <= account.allotment for account in book.accounts.values()):
+        return False
+    snapshot = Snapshot(limits, capacity, [], cooling)
+    sums = _sums(book, dict.fromkeys(book.accounts, 0))
+    caps = _caps(sums, snapshot, now)
+    return any(one.allotted <= caps[key] < one.out and one.idle for key, one in sums.items())
+
+
+def _caps(sums: dict[str, _Sum], snapshot: Snapshot, now: float) -> dict[str, int]:
+    """The limits of the fleet (key "") and of each organization."""
+    caps = {org: org_cap(snapshot, org, now) for org in sums if org}
+    caps[""] = snapshot.capacity
+    return caps
+
+
+def _take_back(
+    book: Book, snapshot: Snapshot, targets: dict[str, int], now: float, *, by_use: bool
+) -> list[Allot]:
     """Lower what is over a limit at once, and idle allotments only as far as others need them."""
     sums = _sums(book, targets)
-    caps = {org: org_cap(snapshot, org, now) for org in sums.reserved if org}
-    caps[""] = snapshot.capacity
+    caps = _caps(sums, snapshot, now)
+    over = {key: (one.out if by_use else one.allotted) > caps[key] for key, one in sums.items()}
     # How much must come free beyond what is free or on its way back already.
     short = {
-        key: lacking + sums.reserved[key] - sums.returning[key] - caps[key] if lacking else 0
-        for key, lacking in sums.lacking.items()
+        key: one.lacking + one.out - caps[key] if one.lacking else 0 for key, one in sums.items()
     }
     sent: list[Allot] = []
     idlest_first = sorted(
@@ -226,8 +297,8 @@ def _take_back(book: Book, snapshot: Snapshot, targets: dict[str, int], now: flo
         forced = (
             targets[account.repo] < account.likely_in_use
             or account.allotment > snapshot.limits.repo_cap(account.repo)
-            or sums.allotted[org] > caps[org]
-            or sums.allotted[""] > caps[""]
+            or over[org]
+            or over[""]
         )
         give = spare if forced else min(spare, max(short[""], short[org]))
         if give <= 0:
@@ -240,7 +311,9 @@ def _take_back(book: Book, snapshot: Snapshot, targets: dict[str, int], now: flo
 
 def _raise(book: Book, snapshot: Snapshot, goal: Allocation, now: float) -> list[Allot]:
     """Give free permits in the order of the allocation, each repository in one message."""
-    reserved = _sums(book, goal.allotments).reserved
+    if not goal.order:
+        return []
+    reserved = {key: one.reserved for key, one in _sums(book, goal.allotments).items()}
     raised: dict[str, int] = {}
     steps: dict[str, int] = {}
     for repo in goal.order:

@@ -109,18 +109,41 @@ def forecast(loads: list[Load], capacity: int) -> Forecast:
     )
 
 
-def time_to_permit(loads: list[Load], repo: str, position: int, capacity: int) -> Estimate:
-    """Seconds until the n-th waiter (1 first) of the repository gets its permit.
+def times_to_permits(
+    loads: list[Load], asked: list[tuple[str, int]], capacity: int
+) -> list[Estimate | None]:
+    """Seconds until each of these waiters (repository, place in its line, 1 first) is served.
 
-    As if nobody else came; a waiter that is not counted yet is taken as the last.
+    As if nobody else came; a waiter that is not counted yet is taken as the last of its line.
+    None for one whose repository may have no permit at all. The work is played through once for
+    all of them, and no further than to the last one's turn.
     """
-    mine = next((load for load in loads if load.repo == repo), Load(repo, [], 0, 1))
-    others = [load for load in loads if load.repo != repo]
-    # Whoever comes after it in its own line makes no difference to it.
-    parts = _parts([replace(mine, waiting=position), *others])
+    if not asked:
+        return []
+    last: dict[str, int] = {}
+    for repo, position in asked:
+        last[repo] = max(position, last.get(repo, 1))
+    known = {load.repo: load for load in loads}
+    # Whoever comes after it in its own line makes no difference to a waiter.
+    mine = [
+        replace(known.get(repo, Load(repo, [], 0, 1)), waiting=most) for repo, most in last.items()
+    ]
+    parts = _parts([*mine, *(load for load in loads if load.repo not in last)])
     samples = sum(load.samples for load in loads)
-    starts = [_play(parts, max(1, capacity), play)[1] for play in range(_plays(parts))]
-    return _summary(starts, parts[0].method, samples)
+    index = {repo: i for i, repo in enumerate(last)}
+    plays = [
+        _play(parts, max(1, capacity), play, watched=len(mine))[1] for play in range(_plays(parts))
+    ]
+    found: list[Estimate | None] = []
+    for repo, position in asked:
+        part = parts[index[repo]]
+        chunk = math.ceil(max(1, position) / part.group) - 1
+        if part.load.permits > 0:
+            starts = [begun[index[repo]][chunk] for begun in plays]
+            found.append(_summary(starts, part.method, samples))
+        else:
+            found.append(None)
+    return found
 
 
 def _summary(values: list[float], method: str, samples: int) -> Estimate:
@@ -198,8 +221,13 @@ def _merged(loads: Iterable[Load]) -> list[float]:
     return merged
 
 
-def _play(parts: list[_Part], capacity: int, play: int) -> tuple[list[float], float]:
-    """One course of events: when each part's last job ends, when the first part's last starts."""
+def _play(
+    parts: list[_Part], capacity: int, play: int, watched: int = 0
+) -> tuple[list[float], list[list[float]]]:
+    """One course of events: when each part's last job ends, when each of the watched ones' starts.
+
+    The first so many parts are watched; then the course is broken off once their last has begun.
+    """
     plays = MOST_PLAYS
     scales = [math.exp(part.lives.scale_error * _normal(play, i)) for i, part in enumerate(parts)]
     ends = [0.0] * len(parts)
@@ -220,7 +248,9 @@ def _play(parts: list[_Part], capacity: int, play: int) -> tuple[list[float], fl
     lines = [(in_use[i], i) for i, part in enumerate(parts) if part.chunks]
     heapq.heapify(lines)
     free = capacity - len(running)
-    now = started = 0.0
+    now = 0.0
+    starts: list[list[float]] = [[] for _ in range(watched)]
+    to_start = sum(part.chunks for part in parts[:watched] if part.load.permits > 0)
     while True:
         while free > 0 and lines:
             n, i = heapq.heappop(lines)
@@ -228,8 +258,11 @@ def _play(parts: list[_Part], capacity: int, play: int) -> tuple[list[float], fl
             if n != in_use[i] or not waiting[i] or n >= part.load.permits:
                 continue
             waiting[i] -= 1
-            if not i and not waiting[i]:
-                started = now
+            if i < watched:
+                starts[i].append(now)
+                to_start -= 1
+                if not to_start:
+                    return ends, starts
             dice += 1
             life = _life(part, _level(play, dice, plays)) * scales[i]
             heapq.heappush(running, (now + life, i))
@@ -237,7 +270,7 @@ def _play(parts: list[_Part], capacity: int, play: int) -> tuple[list[float], fl
             heapq.heappush(lines, (n + 1, i))
             free -= 1
         if not running:
-            return ends, started
+            return ends, starts
         now, i = heapq.heappop(running)
         ends[i] = now
         in_use[i] -= 1

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from policy import drain
-from policy.fleet import FleetState, capacity, loads
+from policy.fleet import FleetState, capacity, loads, lowered_by, silence
 from policy.limits import org_of
 
 HOLDERS_NAMED = 3
@@ -19,20 +19,47 @@ class Held:
     until: float = 0.0  # epoch seconds, where the end is known
 
 
+@dataclass(frozen=True)
+class InLine:
+    """A place in a repository's line, 1 first."""
+
+    repo: str
+    position: int = 1
+
+
 def answer(state: FleetState, repo: str, position: int, now: float) -> dict[str, Any]:
     """What the Fleet's query `holds` answers; the estimate is that of the n-th waiter, seconds."""
-    held = limit_of(state, repo, now)
-    estimate: dict[str, Any] | None = None
-    if held.limit != "mode":  # nobody knows when an operator will end it
-        found = drain.time_to_permit(loads(state, now), repo, position, capacity(state))
-        wait = max(0.0, held.until - now)
-        estimate = {
-            **asdict(found),
-            "p50": max(found.p50, wait),
-            "p90": max(found.p90, wait),
-            "upper": max(found.upper, wait),
+    return answers(state, [InLine(repo, position)], now)[0]
+
+
+def answers(state: FleetState, asked: list[InLine], now: float) -> list[dict[str, Any]]:
+    """What `holds_each` answers: the work is played through once for all of them."""
+    held = {one.repo: limit_of(state, one.repo, now) for one in asked}
+    # While a mode holds nobody knows when an operator will end it.
+    timed = [one for one in asked if held[one.repo].limit != "mode"]
+    found = drain.times_to_permits(
+        loads(state, now), [(one.repo, one.position) for one in timed], capacity(state)
+    )
+    times = {one: time for one, time in zip(timed, found, strict=True) if time}
+    return [
+        {
+            "repo": one.repo,
+            **asdict(held[one.repo]),
+            "mode": state.mode,
+            "estimate": _not_before(times[one], held[one.repo].until - now)
+            if one in times
+            else None,
         }
-    return {"repo": repo, **asdict(held), "mode": state.mode, "estimate": estimate}
+        for one in asked
+    ]
+
+
+def _not_before(found: drain.Estimate, wait: float) -> dict[str, Any]:
+    """The estimate of who must wait so many seconds anyway."""
+    told: dict[str, Any] = asdict(found)
+    for quantile in ("p50", "p90", "upper"):
+        told[quantile] = max(told[quantile], wait)
+    return told
 
 
 def limit_of(state: FleetState, repo: str, now: float) -> Held:
@@ -49,8 +76,10 @@ def limit_of(state: FleetState, repo: str, now: float) -> Held:
     if until > now:
         why = f"GitHub throttles {org}: nothing is granted to it for {until - now:.0f} s"
         return Held("cool-down", why, until)
-    if state.unmet or not state.book.settled:
+    if state.unmet or not state.book.ready:
         return Held("rebuild", "the Fleet waits for every semaphore's word on what it holds")
+    if repo in state.book.accounts and (why := silence(state, repo, now)):
+        return Held("rebuild", why)
     return _own(state, repo) or _of_org(state, org) or _of_fleet(state, repo)
 
 
@@ -84,7 +113,7 @@ def _of_fleet(state: FleetState, repo: str) -> Held:
     if sum(held.values()) < most:
         return Held("none", "a permit is on its way to it")
     if most < state.limits.max_runners:
-        cause = f": {state.effective_cause}" if state.effective_cause else ""
+        cause = f": {lowered_by(state)}" if lowered_by(state) else ""
         why = f"back-pressure holds the fleet at {most} of {state.limits.max_runners}{cause}"
         return Held("back-pressure", why)
     return Held("fleet", f"all {most} permits of the fleet are out{_holders(held)}")

@@ -9,7 +9,7 @@ Slow start is ours: the first calls after a pause go one by one, the pause betwe
 from dataclasses import dataclass, field, replace
 
 from policy import token_bucket
-from policy.throttle import Refusal
+from policy.throttle import Kind, Refusal
 from policy.token_bucket import Rate
 
 # In any minute at most 200 + 60 × 10 = 800 points, of GitHub's 900: for all endpoints together.
@@ -38,6 +38,7 @@ class Gate:
     """All that is known of one identity's standing with GitHub. Times are epoch seconds."""
 
     paused_until: float = 0.0
+    kind: Kind = "secondary"  # of the last refusal
     refusals: int = 0  # one after another
     pause: float = 0.0  # between calls, in slow start
     next_at: float = 0.0  # the next call's time, in slow start
@@ -47,11 +48,11 @@ class Gate:
 
 @dataclass(frozen=True)
 class Shut:
-    """No call before `until`; `paused`: at GitHub's wish, not by our own measure."""
+    """No call before `until`; `kind`: the limit of GitHub's, None by our own measure."""
 
     until: float
     why: str
-    paused: bool = False
+    kind: Kind | None = None
 
 
 def points_of(method: str) -> int:
@@ -67,19 +68,23 @@ def admit(
     `spare`: the call only looks, and leaves the last tenth of the primary limit to others.
     """
     if now < gate.paused_until:
-        return Shut(gate.paused_until, "GitHub's rate limit is used up", paused=True)
+        return Shut(gate.paused_until, f"GitHub's {gate.kind} rate limit is used up", gate.kind)
     budget = gate.budgets.get(resource)
-    if budget and now < budget.reset:
-        reserve = max(FLOOR, RESERVE_SHARE * budget.limit) if spare else FLOOR
-        # A limit lower than the floor is a test's or an anonymous caller's.
-        if budget.remaining <= min(reserve, budget.limit // 2):
-            return Shut(budget.reset, f"GitHub's limit {resource} is nearly used up", paused=True)
+    if budget and used_up(budget, now, spare=spare):
+        return Shut(budget.reset, f"GitHub's limit {resource} is nearly used up", "primary")
     if gate.pause and now < gate.next_at:
         return Shut(gate.next_at, "calls start again slowly after a refusal")
     taken = token_bucket.take(gate.points, POINTS, now, points)
     if isinstance(taken, token_bucket.Deferred):
         return Shut(now + taken.retry_after, "calls are spread over the minute")
     return replace(gate, points=taken.arrival, next_at=now + gate.pause)
+
+
+def used_up(budget: Budget, now: float, *, spare: bool = False) -> bool:
+    """Whether no such call may go before the limit's reset."""
+    reserve = max(FLOOR, RESERVE_SHARE * budget.limit) if spare else FLOOR
+    # A limit lower than the floor is a test's or an anonymous caller's.
+    return now < budget.reset and budget.remaining <= min(reserve, budget.limit // 2)
 
 
 def refused(gate: Gate, refusal: Refusal, now: float) -> Gate:
@@ -93,7 +98,12 @@ def refused(gate: Gate, refusal: Refusal, now: float) -> Gate:
         wait = min(LONGEST_PAUSE_SECONDS, wait * 2 ** (max(1, refusals) - 1))
     until = max(gate.paused_until, now + wait)
     return replace(
-        gate, paused_until=until, refusals=refusals, pause=FIRST_PAUSE_SECONDS, next_at=until
+        gate,
+        paused_until=until,
+        kind=refusal.kind if until > gate.paused_until else gate.kind,
+        refusals=refusals,
+        pause=FIRST_PAUSE_SECONDS,
+        next_at=until,
     )
 
 

@@ -37,6 +37,10 @@ class Step:
 
 def decide(state: JobState, patience: Patience, now: float) -> Step:
     """The next step of a job. Each step taken changes the state, so that no step repeats."""
+    if may_have_run(state) and not state.lease and not state.waiting_since:
+        due = state.gone_at + patience.relaunch  # events come a moment later than the end
+        why = "its runner ended, and nobody said with which job"
+        return Step(LOOK_UP, why) if now >= due else Step(WAIT, why, due)
     if state.phase == "queued" and not state.failure and not state.stop_asked:
         if state.runner in ("none", "gone") and now >= state.queued_at + patience.queue:
             return _wind_down(state, patience, now, "expired")
@@ -53,6 +57,15 @@ def decide(state: JobState, patience: Patience, now: float) -> Step:
         if _owes_a_runner(state) and now < due:
             return _serve(state, patience, now)
     return _wind_down(state, patience, now, outcome)
+
+
+def may_have_run(state: JobState) -> bool:
+    """Our runner ended without a word of any job: events get lost, all while the gateway is down.
+
+    So GitHub is asked before another runner is launched for nothing, or the job called failed.
+    """
+    unknown = state.phase == "queued" and state.unserved and state.looked_up_at < state.gone_at
+    return unknown and not state.stop_asked
 
 
 def _owes_a_runner(state: JobState) -> bool:
@@ -193,28 +206,48 @@ def completed(state: JobState, conclusion: str, runner_name: str, now: float) ->
 
 
 def runner_busy(state: JobState, runner_name: str, job: str) -> None:
-    """Our runner took a job: ours, or another's."""
-    if runner_name == state.runner_name and state.runner == "starting":
+    """Our runner took a job: ours, or another's. A short one's end may be told before that."""
+    if runner_name != state.runner_name:
+        return
+    if state.runner == "starting":
         state.runner = "busy"
         state.runner_took = job
+    elif state.runner == "gone" and state.unserved:
+        state.took_late = job
+
+
+def heard_late(state: JobState) -> None:
+    """The runner that had gone without a word did take a job (`took_late`): it was not in vain.
+
+    Unless GitHub was asked meanwhile, and has said so already.
+    """
+    state.runner_took = state.took_late
+    state.took_late = ""
+    if not state.unserved:
+        return
+    state.unserved = False
+    state.wasted -= 1
+    state.failure = ""
 
 
 def launching(state: JobState, runner_name: str, now: float) -> None:
     """We are about to start a runner. Entered before the act: word of it may come during it."""
     state.runner = "starting"
     state.runner_name = runner_name
-    state.runner_took = ""
+    state.runner_took = state.took_late = ""
     state.launched_at = now
     state.first_launched_at = state.first_launched_at or now
     state.retire_tried_at = 0.0
     state.launches += 1
     state.token_ready = False
+    state.unserved = False
 
 
 def launch_failed(state: JobState, why: str, patience: Patience, now: float) -> None:
     """No runner came of the launch: it counts as one that served nobody."""
     state.reasons = [*state.reasons, why][-5:]
     runner_gone(state, state.runner_name, patience, now)
+    state.unserved = False  # there was none; whoever tried to launch it has counted that
 
 
 def launch_undone(state: JobState) -> None:
@@ -240,19 +273,23 @@ def token_ready(state: JobState) -> None:
 
 
 def hold_up(state: JobState, why: str, until: float) -> None:
-    """No token before `until`: the permit goes back and the job queues again meanwhile."""
+    """No launch before `until`: the permit goes back and the job queues again meanwhile."""
     state.held_up = why
     state.not_before = until
     state.held_up_times += 1
 
 
-def runner_gone(state: JobState, runner_name: str, patience: Patience, now: float) -> None:
-    """Our runner has ended, whatever it did."""
+def runner_gone(
+    state: JobState, runner_name: str, patience: Patience, now: float, why: str = ""
+) -> None:
+    """Our runner has ended, whatever it did; `why` is its provider's word, if it has one."""
     if runner_name != state.runner_name or state.runner not in ("starting", "busy"):
         return
-    served_us = state.on_runner == runner_name
-    if state.runner == "starting" and not served_us and state.phase == "queued":
+    if why:
+        state.reasons = [*state.reasons, why][-5:]
+    if state.runner == "starting" and state.phase == "queued":
         state.wasted += 1
+        state.unserved = True
         if state.wasted >= patience.max_launches:
             last = f": {state.reasons[-1]}" if state.reasons else ""
             state.failure = f"{state.wasted} runners took no job{last}"
@@ -270,13 +307,22 @@ def retired(state: JobState, result: str, patience: Patience, now: float) -> Non
         state.runner = "busy"
 
 
-def looked_up(state: JobState, status: str, conclusion: str, now: float) -> None:
+def looked_up(
+    state: JobState, status: str, conclusion: str, now: float, runner_name: str = ""
+) -> None:
     """GitHub's own word on the job; `missing` when it knows no such job any more."""
     state.looked_up_at = now
+    if state.unserved and status in ("in_progress", "completed"):
+        # The job was served, by our runner as likely as not: that launch was not in vain.
+        state.unserved = False
+        state.wasted -= 1
+        state.failure = ""
     if status == "completed":
-        completed(state, conclusion, "", now)
+        completed(state, conclusion, runner_name, now)
     elif status == "missing":
         completed(state, "unknown", "", now)
+    elif status == "in_progress" and state.phase == "queued":
+        in_progress(state, runner_name, now)
     elif status == "queued" and state.phase == "in_progress":
         state.phase = "queued"
         state.on_runner = ""

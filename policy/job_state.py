@@ -27,6 +27,7 @@ class Patience:
     look_up: float = 3600.0  # for the end of a job that runs on somebody else's runner
     relaunch: float = 5.0  # first pause after a launch that served nobody; doubles
     max_launches: int = 3  # launches that served nobody
+    unavailable: float = 60.0  # first pause without token or room; doubles to 10 times it
 
 
 @dataclass
@@ -63,6 +64,8 @@ class JobState:
     retire_tried_at: float = 0.0
     looked_up_at: float = 0.0
     launches: int = 0
+    unserved: bool = False  # the last runner came, and went without a job
+    took_late: str = ""  # the job that it took after all: told after its end, not entered yet
     wasted: int = 0  # launches that served nobody
     failure: str = ""
     runner_seconds: float = 0.0

@@ -19,6 +19,13 @@ class Acquire:
 
 
 @dataclass
+class Acquires:
+    """Several jobs ask at once: as good as as many messages `Acquire`."""
+
+    asks: list[Acquire] = field(default_factory=list[Acquire])
+
+
+@dataclass
 class Release:
     """A job gives a lease back, or, with no lease named, leaves the queue."""
 

@@ -1,6 +1,8 @@
 """The names that other people's scripts depend on, and how to read them back."""
 
 FLEET_ID = "fleet"
+RECOVERY_ID = "recovery"  # Temporal appends the time at which a schedule began a run
+RECOVERY_SCHEDULE = "penstock-recovery"
 TASK_QUEUE = "penstock"
 GITHUB_TASK_QUEUE = "penstock-github"
 RUNNER_PREFIX = "penstock-"
@@ -8,6 +10,7 @@ RUNNER_PREFIX = "penstock-"
 RUNNER_JOB = "RunnerJob"
 REPO_SEMAPHORE = "RepoSemaphore"
 FLEET = "Fleet"
+RECOVERY = "Recovery"
 
 SEARCH_ATTRIBUTES = ("PenstockOrg", "PenstockRepo", "PenstockPriority")
 

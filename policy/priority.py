@@ -20,5 +20,6 @@ def effective_level(priority: str, arrived_at: float, now: float) -> int:
     """
     rank = _LEVELS.get(priority, _DEFAULT_LEVEL)
     if rank and now > arrived_at:
-        return max(0, rank - int((now - arrived_at) // AGE_STEP_SECONDS))
+        steps = int((now - arrived_at) // AGE_STEP_SECONDS)
+        return rank - steps if steps < rank else 0
     return rank

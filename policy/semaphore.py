@@ -7,7 +7,7 @@ for each time it asked.
 """
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from policy.line import rank
@@ -31,13 +31,26 @@ class Grant:
 
 
 def begin(state: SemaphoreState, epoch: str, now: float) -> None:
-    """Start a new life (continue-as-new, reset, fresh start): messages to the old one are void."""
+    """Start a new life (continue-as-new, fresh start): messages to the old one are void."""
     if epoch != state.epoch:
         state.epoch = epoch
         state.report_number = 0
         state.believed_in_use = -1
     if not state.idle_since:
         state.idle_since = now
+
+
+def start_over(state: SemaphoreState, epoch: str, now: float) -> None:
+    """After a reset: begin as one without memory does, which asks the running jobs (`adopt`).
+
+    The state is an older one: of leases granted since it knows nothing, and would grant them
+    again. How long runners live is no less true.
+    """
+    fresh = SemaphoreState(state.repo, durations=state.durations)
+    for one in fields(fresh):
+        setattr(state, one.name, getattr(fresh, one.name))
+    state.__post_init__()
+    begin(state, epoch, now)
 
 
 def adopt(state: SemaphoreState, claims: list[Claim], now: float) -> None:
@@ -163,6 +176,22 @@ def in_order(state: SemaphoreState, most: int, now: float) -> list[str]:
     """The first waiters in line."""
     first = heapq.nsmallest(most, state.waiters.values(), key=lambda w: rank(w, now))
     return [waiter.job for waiter in first]
+
+
+def front(state: SemaphoreState, most: int, now: float) -> list[dict[str, Any]]:
+    """What the query `front` answers: the first waiters in line, with what decides their place."""
+    first = heapq.nsmallest(most, state.waiters.values(), key=lambda w: rank(w, now))
+    return [
+        {
+            "job": waiter.job,
+            "position": position,
+            "priority": waiter.priority,
+            "priority_now": PRIORITIES[effective_level(waiter.priority, waiter.queued_at, now)],
+            "queued_at": waiter.queued_at,
+            "not_before": waiter.not_before,
+        }
+        for position, waiter in enumerate(first, 1)
+    ]
 
 
 def next_eligible_at(state: SemaphoreState, now: float) -> float | None:

@@ -6,9 +6,16 @@ nothing remaining, the reset time; else at least 60 seconds, and more each time.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Literal
 
+Kind = Literal["primary", "secondary"]
+
 UNSAID_SECONDS = 60.0
+# GitHub's limits are of minutes and of an hour. What is told beyond a day is no time of GitHub's,
+# and would stop an organization for good.
+LONGEST_SAID_SECONDS = 86_400.0
 SECONDARY_WORDS = ("secondary rate limit", "abuse detection")
 SECONDARY_DOCS = ("secondary-rate-limits", "#abuse-rate-limits")
 
@@ -20,7 +27,7 @@ class Refusal:
     `said`: GitHub named the time itself.
     """
 
-    kind: Literal["primary", "secondary"]
+    kind: Kind
     until: float
     said: bool
 
@@ -36,16 +43,28 @@ def refusal_of(
     if status not in (403, 429):
         return None
     primary = headers.get("x-ratelimit-remaining") == "0"
-    kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
-    retry_after = headers.get("retry-after", "")
-    if retry_after.isdigit():
-        return Refusal(kind, now + int(retry_after), said=True)
+    kind: Kind = "primary" if primary else "secondary"
+    latest = now + LONGEST_SAID_SECONDS
+    until = _time_in(headers.get("retry-after", ""), now)
+    if until is not None:
+        return Refusal(kind, min(until, latest), said=True)
     if primary:
         reset = headers.get("x-ratelimit-reset", "")
-        if reset.isdigit():
-            return Refusal(kind, max(now + 1, float(reset)), said=True)
+        if reset.isdecimal():
+            return Refusal(kind, min(max(now + 1, float(reset)), latest), said=True)
         return Refusal(kind, now + UNSAID_SECONDS, said=False)
     secondary = any(words in message.lower() for words in SECONDARY_WORDS)
     if status == 429 or secondary or documentation.endswith(SECONDARY_DOCS):
         return Refusal(kind, now + UNSAID_SECONDS, said=False)
     return None
+
+
+def _time_in(retry_after: str, now: float) -> float | None:
+    """Seconds, as GitHub says them, or a date, as RFC 9110 allows (a proxy's); None if neither."""
+    if retry_after.isdecimal():
+        return now + float(retry_after)
+    try:
+        date = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(now, date.replace(tzinfo=date.tzinfo or UTC).timestamp())

@@ -212,14 +212,18 @@ class World:
 
     def turn_fleet(self) -> None:
         """One round of the Fleet's loop."""
-        self._send(self._take_reports() + fleet.rebalance(self.fleet, self.now))
+        allots = self._take_reports()
+        fleet.go_on_without(self.fleet, fleet.overdue(self.fleet, self.now))
+        by_use = fleet.over_by_use_alone(self.fleet, self.now)
+        self._send(allots + fleet.rebalance(self.fleet, self.now, by_use=by_use))
 
     def start_fleet_afresh(self) -> None:
         """The Fleet loses its book and its inbox; mode and limits are handed over."""
         for repo, semaphore in self.semaphores.items():
             if semaphore is None and self._jobs_of(repo):
                 self.revive(repo)
-        self.fleet.book = Book(epoch=self._epoch())
+        self.fleet = fleet.heritage(self.fleet)
+        self.fleet.book.epoch = self._epoch()
         self.fleet_inbox.clear()
         self.heard.clear()
         found = [repo for repo, semaphore in self.semaphores.items() if semaphore]

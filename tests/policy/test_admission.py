@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from policy.admission import RETRY_AFTER_SECONDS, JobEvent, Rules, decide
+from policy.admission import JobEvent, Rules, decide
 
 RULES = Rules.of(["Self-Hosted", "linux", "x64"], ["Acme", "beta-*"])
 QUEUED = JobEvent("queued", "acme", "acme/a", "7", ["self-hosted", "Linux"], "queued")
@@ -40,10 +40,10 @@ def test_what_is_not_ours_is_ignored_with_the_reason(
 
 @pytest.mark.parametrize("mode", ["draining", "maintenance"])
 def test_new_work_is_refused_outside_normal(mode: str) -> None:
-    """503, with a time to come back."""
+    """503, and the mode is the cause."""
     decision = decide(QUEUED, RULES, mode)
     assert (decision.do, decision.status) == ("refuse", 503)
-    assert decision.retry_after == RETRY_AFTER_SECONDS
+    assert decision.cause == mode
     assert mode in decision.reason
 
 
@@ -63,3 +63,8 @@ def test_a_runner_of_ours_with_a_foreign_job_is_told() -> None:
     event = replace(QUEUED, action="in_progress", labels=["gpu"], runner_name="penstock-7-1")
     decision = decide(event, RULES, "normal")
     assert (decision.do, decision.claims) == ("tell", False)
+
+
+def test_names_are_compared_in_lower_case() -> None:
+    """Labels are labels, and owners owners."""
+    assert Rules.of(["Self-Hosted", "X*"], ["Acme"]) == Rules(("self-hosted", "x*"), ("acme",))

@@ -230,6 +230,56 @@ def test_the_larger_share_by_weight_is_cut_first() -> None:
     assert allocate(snapshot, NOW) == {"acme/a": 2, "acme/b": 1}
 
 
+@pytest.mark.parametrize(
+    ("capacity", "kept"), [(8, (4, 4)), (7, (4, 3)), (6, (4, 2)), (4, (3, 1)), (3, (2, 1))]
+)
+def test_a_cut_levels_shares_by_weight(capacity: int, kept: tuple[int, int]) -> None:
+    """Four at weight two are a share of two: the four at weight one come down to it first."""
+    demands = [Demand("acme/a", 4), Demand("acme/b", 4)]
+    snapshot = Snapshot(Limits(8, 1.0, 8, weights={"acme/a": 2.0}), capacity, demands)
+    assert tuple(allocate(snapshot, NOW).values()) == kept
+
+
+def test_a_cut_counts_a_high_weight_as_a_small_share() -> None:
+    """Eight at weight four are as two: three at weight one give first."""
+    demands = [Demand("acme/a", 8), Demand("acme/b", 3)]
+    snapshot = Snapshot(Limits(20, 1.0, 20, weights={"acme/a": 4.0}), 10, demands)
+    assert allocate(snapshot, NOW) == {"acme/a": 8, "acme/b": 2}
+
+
+@pytest.mark.parametrize("limit", range(4))
+def test_an_organization_keeps_no_more_than_its_limit(limit: int) -> None:
+    """By one or by many over it, while the fleet has room for all."""
+    snapshot = Snapshot(Limits(9, 1.0, 9, orgs={"acme": limit}), 9, [Demand("acme/a", 3)])
+    assert allocate(snapshot, NOW) == {"acme/a": limit}
+
+
+@pytest.mark.parametrize("limit", range(1, 6))
+def test_an_organization_gets_no_more_than_its_limit(limit: int) -> None:
+    """With what it has in use; each permit that it gets leaves it room for one less."""
+    demands = [Demand(f"acme/{i}", 0, [Waiting("normal", 1, NOW)]) for i in range(4)]
+    demands.append(Demand("acme/busy", 1))
+    snapshot = Snapshot(Limits(9, 1.0, 9, orgs={"acme": limit}), 9, demands)
+    assert allocation(snapshot, NOW).order == [f"acme/{i}" for i in range(limit - 1)]
+
+
+def test_each_waiter_of_a_repository_counts_by_its_own_level() -> None:
+    """Its critical one is before all others; its low one is behind them, as if it stood alone."""
+    demands = [
+        Demand("acme/a", 0, [Waiting("low", 1, NOW), Waiting("critical", 1, NOW)]),
+        Demand("acme/b", 0, [Waiting("high", 1, NOW)]),
+        Demand("acme/c", 0, [Waiting("normal", 1, NOW)]),
+    ]
+    order = allocation(Snapshot(Limits(9, 1.0, 9), 9, demands), NOW).order
+    assert order == ["acme/a", "acme/b", "acme/c", "acme/a"]
+
+
+def test_a_pause_is_over_at_its_last_moment() -> None:
+    """An organization that cools down until now may have its permits now."""
+    demands = [Demand("acme/a", 0, [Waiting("normal", 1, NOW)])]
+    assert allocate(Snapshot(Limits(1, 1.0), 1, demands, {"acme": NOW}), NOW) == {"acme/a": 1}
+
+
 def test_twice_the_weight_twice_the_permits() -> None:
     """Law 3: max–min fair over permits divided by weight."""
     many = [Waiting("normal", 20, NOW - 1)]

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,58 @@ def test_what_is_packed_is_unpacked_unchanged(accounts: list[Account]) -> None:
     rows = json.loads(json.dumps(pack(book)))
     assert unpack(rows) == book.accounts
     assert all(asdict(unpack(rows)[a.repo]) == asdict(a) for a in accounts)
+
+
+TIME = 1_790_000_000.0
+
+
+def carried(account: Account) -> Account:
+    """The account as the next run finds it."""
+    return unpack(json.loads(json.dumps(pack(Book("f1", {account.repo: account})))))[account.repo]
+
+
+@pytest.mark.parametrize(("exact", "kept"), [(0.04, 0.0), (0.05001, 0.1), (12.3456, 12.3)])
+def test_times_and_durations_are_kept_to_a_tenth_of_a_second(exact: float, kept: float) -> None:
+    """Fewer digits make the book small; a tenth is less than anybody decides by."""
+    account = carried(
+        Account(
+            "acme/a",
+            waiting=[Waiting("low", 1, TIME + exact)],
+            running_since=[TIME + exact],
+            durations=[exact],
+            usage=Usage(exact, TIME + exact, 1),
+        )
+    )
+    assert account.waiting == [Waiting("low", 1, TIME + kept)]
+    assert account.running_since == [TIME + kept]
+    assert account.durations == [kept]
+    assert account.usage == Usage(kept, TIME + kept, 1)
+
+
+def test_each_number_of_an_account_keeps_its_place() -> None:
+    """All of them different, so that no two can be exchanged unseen."""
+    account = Account(
+        "acme/a", "e1", 2, 3, 4, 5, 6, {7: 8, 9: 10}, 11, [Waiting("high", 12, TIME + 13)],
+        14, [TIME + 15], [16.5], 17, Usage(18.5, TIME + 19, 20), settled=False,
+    )  # fmt: skip
+    assert asdict(carried(account)) == asdict(account)
+    account.settled = True
+    assert carried(account).settled is True
+
+
+def test_waiters_of_a_priority_that_is_no_more_are_not_carried() -> None:
+    """A semaphore of another version may know more levels; its next report tells anew."""
+    account = Account("acme/a", waiting=[Waiting("urgent", 1, TIME), Waiting("low", 2, TIME)])
+    assert carried(account).waiting == [Waiting("low", 2, TIME)]
+
+
+def test_a_torn_row_is_refused() -> None:
+    """Half of a pair (sequence, permits) would silently be an allotment that nobody reserved."""
+    (row,) = pack(Book("f1", {"acme/a": Account("acme/a", outstanding={1: 2, 2: 3})}))
+    place = row.index([1, 2, 2, 3])
+    row[place] = [1, 2, 2]
+    with pytest.raises(ValueError, match="zip"):
+        unpack([row])
 
 
 def test_two_thousand_busy_repositories_stay_under_512_kib() -> None:

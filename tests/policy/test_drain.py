@@ -7,10 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy import drain
-from policy.drain import Load, estimate, forecast, time_to_permit
+from policy.drain import Estimate, Load, estimate, forecast, times_to_permits
 from policy.semaphore import quantiles
 
 LIVES = sorted(60.0 + 30.0 * i for i in range(11))
+
+
+def time_to_permit(loads: list[Load], repo: str, position: int, capacity: int) -> Estimate:
+    """One waiter's time."""
+    (found,) = times_to_permits(loads, [(repo, position)], capacity)
+    assert found is not None
+    return found
 
 
 def loads() -> st.SearchStrategy[Load]:
@@ -143,3 +150,37 @@ def test_a_waiter_of_a_full_fleet_waits_for_others() -> None:
     assert time_to_permit([other, mine], "o/a", 1, 1).p50 == pytest.approx(50.0, rel=0.1)
     assert time_to_permit([other], "o/new", 1, 1).p50 == pytest.approx(50.0, rel=0.1)
     assert time_to_permit([], "o/new", 1, 1).p50 == 0.0
+
+
+def test_who_may_have_no_permit_has_no_time() -> None:
+    """A repository whose limit is 0; those beside it have theirs."""
+    none = Load("o/none", [], 3, 0, [60.0] * 11, 30)
+    mine = Load("o/a", [10.0], 3, 1, [60.0] * 11, 30)
+    asked = [("o/none", 1), ("o/a", 2), ("o/none", 3)]
+    first, second, third = times_to_permits([none, mine], asked, 1)
+    assert (first, third) == (None, None)
+    assert second is not None
+    assert second.p50 == pytest.approx(110.0, rel=0.1)
+
+
+def test_many_are_told_what_each_alone_is_told() -> None:
+    """In the order asked, twice if asked twice; of equals the first asked is served first."""
+    a = Load("o/a", [30.0], 9, 1, [60.0] * 11, 30)
+    b = Load("o/b", [0.0], 9, 1, [60.0] * 11, 30)
+    asked = [("o/b", 3), ("o/a", 1), ("o/b", 1), ("o/a", 1)]
+    found = times_to_permits([a, b], asked, 2)
+    alone = [times_to_permits([a, b], [one], 2)[0] for one in asked]
+    assert [one and one.p50 for one in found] == pytest.approx(
+        [one and one.p50 for one in alone], rel=0.1
+    )
+    assert found[1] == found[3]
+    assert times_to_permits([a, b], [], 2) == []
+
+
+def test_places_within_a_group_share_its_time() -> None:
+    """Of a long queue several waiters in a row are played as one."""
+    load = Load("o/a", [], 3 * drain.MOST_WAITERS, 1, [60.0] * 11, 30)
+    found = times_to_permits([load], [("o/a", n) for n in (1, 3, 4, load.waiting)], 1)
+    assert found[0] == found[1]
+    assert found[2] is not None
+    assert found[2].p50 == pytest.approx(180.0, rel=0.1)

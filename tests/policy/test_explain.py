@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from policy import allotment, explain, fleet
 from policy.allocation import Demand, Snapshot, allocate
 from policy.allotment import Account
+from policy.explain import InLine
 from policy.fleet import CapacityChange, FleetState, ModeChange
 from policy.limits import Limits, org_of
 from policy.messages import Waiting
@@ -105,6 +106,24 @@ def test_the_answer_has_an_estimate_unless_an_operator_decides() -> None:
     assert explain.answer(made, "acme/a", 2, NOW)["estimate"]["p50"] == 9e5
     fleet.set_mode(made, "maintenance", ModeChange(), NOW)
     assert explain.answer(made, "acme/a", 2, NOW)["estimate"] is None
+
+
+def test_many_places_are_told_at_once_in_the_order_asked() -> None:
+    """Each as it is told alone; a pause of one organization is not the others'."""
+    made = state(Limits(2, 1.0, 1, repos={"acme/none": 0}), acme__a=1, acme__none=0, beta__b=1)
+    for account in made.book.accounts.values():
+        account.running_since = [NOW - 5]
+    fleet.cool_down(made, "acme", NOW + 9e5)
+    asked = [InLine("beta/b", 2), InLine("acme/a"), InLine("beta/b", 2), InLine("acme/none")]
+    told = explain.answers(made, asked, NOW)
+    assert told[0] == told[2]
+    assert told[0]["why"] == explain.answer(made, "beta/b", 2, NOW)["why"]
+    assert told[1]["why"] == explain.answer(made, "acme/a", 1, NOW)["why"]
+    assert [one["repo"] for one in told] == [one.repo for one in asked]
+    assert [one["limit"] for one in told] == ["repo", "cool-down", "repo", "cool-down"]
+    assert told[0]["estimate"]["p50"] < told[1]["estimate"]["p50"] == 9e5
+    assert told[3]["estimate"] is None
+    assert explain.answers(made, [], NOW) == []
 
 
 REPOS = ("acme/a", "acme/b", "beta/c")

@@ -50,7 +50,7 @@ def test_no_minute_has_more_points_than_github_allows(seed: int) -> None:
             spent.append((now, points))
             now += dice.choice((0.0, 0.0, 0.01))
         else:
-            assert not after.paused
+            assert after.kind is None
             now = max(now, after.until) + dice.choice((0.0, 0.0, 30.0))
     for index, (at, _) in enumerate(spent):
         total = sum(points for when, points in spent[index : index + 1000] if when < at + 60)
@@ -60,7 +60,8 @@ def test_no_minute_has_more_points_than_github_allows(seed: int) -> None:
 def test_a_refusal_keeps_everybody_still_until_githubs_time() -> None:
     """Not a call before it."""
     gate = refused(Gate(), SAID, NOW)
-    assert shut(gate, NOW + 49.9) == Shut(NOW + 50, "GitHub's rate limit is used up", paused=True)
+    why = "GitHub's secondary rate limit is used up"
+    assert shut(gate, NOW + 49.9) == Shut(NOW + 50, why, "secondary")
     passed(gate, NOW + 50)
 
 
@@ -72,7 +73,7 @@ def test_calls_start_again_one_by_one() -> None:
         if not gate.pause:
             break
         assert shut(gate, now).until == now + gate.pause
-        assert not shut(gate, now).paused, "that is our own measure"
+        assert shut(gate, now).kind is None, "that is our own measure"
         began = now
         now += gate.pause
         waits.append(gate.pause)
@@ -101,14 +102,17 @@ def test_a_time_that_github_does_not_name_doubles() -> None:
 def test_a_shorter_refusal_does_not_end_a_longer_one() -> None:
     """The latest time counts."""
     gate = refused(Gate(), Refusal("primary", NOW + 900, said=True), NOW)
-    assert refused(gate, SAID, NOW).paused_until == NOW + 900
+    assert (refused(gate, SAID, NOW).paused_until, refused(gate, SAID, NOW).kind) == (
+        NOW + 900,
+        "primary",
+    )
 
 
 def test_what_looks_leaves_the_last_tenth_to_what_is_needed() -> None:
     """At 500 of 5,000 looking waits for the reset; minting goes on to the floor, then waits."""
     gate = answered(Gate(), "core", Budget(5000, 500, NOW + 600), NOW)
     assert shut(gate, spare=True) == Shut(
-        NOW + 600, "GitHub's limit core is nearly used up", paused=True
+        NOW + 600, "GitHub's limit core is nearly used up", "primary"
     )
     passed(gate)
     passed(gate, resource="actions_runner_registration")
@@ -122,7 +126,7 @@ def test_a_small_limit_is_not_shut_from_the_start() -> None:
     """Sixty calls an hour for the unknown: half of them may go."""
     gate = answered(Gate(), "core", Budget(30, 16, NOW + 600), NOW)
     passed(gate)
-    assert shut(answered(gate, "core", Budget(30, 15, NOW + 600), NOW)).paused
+    assert shut(answered(gate, "core", Budget(30, 15, NOW + 600), NOW)).kind == "primary"
 
 
 def test_the_later_of_two_answers_counts() -> None:

@@ -176,3 +176,264 @@ def test_nobody_passes_on_more_than_he_has() -> None:
             (demand,) = (d for d in demands if d.repo == repo)
             assert 0 < n <= demand.in_use
             assert demand.waiting, "what has no waiters regrants nothing"
+
+
+def waits(level: str, n: int = 9, seconds: float = 60.0) -> Waiting:
+    """So many wait in a level, the oldest of them so long."""
+    return Waiting(level, n, NOW - seconds)
+
+
+def passed_on(limits: Limits, *demands: Demand, capacity: int | None = None) -> dict[str, int]:
+    """What these repositories pass on; the fleet has all its runners if nothing else is said."""
+    runners = limits.max_runners if capacity is None else capacity
+    snapshot = Snapshot(limits, runners, list(demands))
+    return hand_over(snapshot, allocation(snapshot, NOW), NOW)
+
+
+@pytest.mark.parametrize("held", range(1, 9))
+def test_a_newcomer_is_brought_up_to_half_and_no_further(held: int) -> None:
+    """Equal repositories, one of which has all: each hand-over counts for the next one."""
+    both = [Demand("acme/a", held, [waits("normal")]), Demand("acme/b", 0, [waits("normal")])]
+    assert passed_on(Limits(held, 1.0, held), *both).get("acme/a", 0) == held // 2
+
+
+@pytest.mark.parametrize(
+    ("weights", "passed"),
+    [({"acme/b": 2.0}, 4), ({"acme/a": 2.0}, 2), ({"acme/a": 3.0, "acme/b": 3.0}, 3)],
+)
+def test_shares_are_levelled_by_weight(weights: dict[str, float], passed: int) -> None:
+    """Twice the weight, twice the permits: six are divided four to two, two to four, or even."""
+    both = [Demand("acme/a", 6, [waits("normal")]), Demand("acme/b", 0, [waits("normal")])]
+    assert passed_on(Limits(6, 1.0, 6, weights=weights), *both) == {"acme/a": passed}
+
+
+@pytest.mark.parametrize(
+    ("other", "least", "weights"),
+    [
+        (Demand("acme/a", 1, [waits("normal")]), Demand("acme/b", 1, [waits("low")]), {}),
+        (Demand("acme/a", 1, [waits("low")]), Demand("acme/b", 2, [waits("low")]), {}),
+        (
+            Demand("acme/a", 2, [waits("low")]),
+            Demand("acme/b", 1, [waits("low")]),
+            {"acme/a": 4.0},
+        ),
+        (
+            Demand("acme/a", 1, [waits("low", seconds=1)], 20.0),
+            Demand("acme/b", 1, [waits("low", seconds=99)], 30.0),
+            {},
+        ),
+        (
+            Demand("acme/a", 2, [waits("low")], 50.0),
+            Demand("acme/b", 1, [waits("low")], 30.0),
+            {"acme/a": 2.0},
+        ),
+        (
+            Demand("acme/a", 1, [waits("low", seconds=99)]),
+            Demand("acme/b", 1, [waits("low", seconds=1)]),
+            {},
+        ),
+        (
+            Demand("acme/a", 1, [waits("low"), waits("normal", 1)]),
+            Demand("acme/b", 1, [waits("low"), waits("low", 1)]),
+            {},
+        ),
+    ],
+    ids=["level", "share", "weighted-share", "use", "weighted-use", "age", "first-waiter"],
+)
+def test_whoever_is_last_in_line_gives(
+    other: Demand, least: Demand, weights: dict[str, float]
+) -> None:
+    """Of two that could: the lower level, the larger share, the more use, the younger waiter."""
+    runners = other.in_use + least.in_use
+    urgent = Demand("beta/c", 0, [waits("critical", 1)])
+    for order in ([other, least, urgent], [urgent, least, other]):
+        assert passed_on(Limits(runners, 1.0, 9, weights=weights), *order) == {least.repo: 1}
+
+
+@pytest.mark.parametrize(
+    ("used", "since", "passes"),
+    [
+        ((0.0, 0.0), (50, 60), False),
+        ((0.0, 0.0), (50, 61), True),
+        ((10.0, 0.0), (60, 50), False),
+        ((10.5, 0.0), (60, 50), True),
+        ((30.5, 20.0), (60, 50), True),
+        ((25.0, 20.0), (60, 50), False),
+        ((10.0, 0.0), (50, 61), True),
+        ((0.0, 10.5), (50, 90), False),
+    ],
+)
+def test_equals_pass_nothing_on_within_the_margins(
+    used: tuple[float, float], since: tuple[float, float], passes: bool
+) -> None:
+    """More than ten permit-seconds less used, else more than ten seconds longer in line."""
+    holder, other = (
+        Demand(repo, held, [waits("normal", seconds=seconds)], recent)
+        for repo, held, seconds, recent in zip("ab", (1, 0), since, used, strict=True)
+    )
+    assert passed_on(Limits(1, 1.0), holder, other) == ({"a": 1} if passes else {})
+
+
+def test_recent_use_counts_by_weight() -> None:
+    """Forty permit-seconds of weight four are ten: within the margin of nothing at all."""
+    limits = Limits(4, 1.0, 4, weights={"acme/a": 4.0})
+    older = Demand("acme/b", 0, [waits("normal", seconds=60)])
+    assert passed_on(limits, Demand("acme/a", 4, [waits("normal")], 40.0), older) == {}
+    assert passed_on(limits, Demand("acme/a", 4, [waits("normal")], 42.0), older) == {"acme/a": 1}
+
+
+@pytest.mark.parametrize(
+    ("level", "passed"),
+    [
+        ("critical", {"acme/a": 1}),
+        ("high", {"acme/a": 1}),
+        ("normal", {"acme/b": 2}),
+        ("low", {"acme/b": 5}),
+    ],
+)
+def test_a_higher_level_is_ahead_whatever_the_shares(level: str, passed: dict[str, int]) -> None:
+    """Who has most takes more for one urgent job, and gives it all away for a low one."""
+    few = Demand("acme/a", 1, [waits("normal", seconds=1)])
+    most = Demand("acme/b", 5, [waits(level, 1, seconds=99)], 900.0)
+    assert passed_on(Limits(6, 1.0, 6), few, most) == passed
+
+
+def test_as_many_are_passed_on_as_waiters_are_ahead() -> None:
+    """The first of a line may be ahead and the next one not; a line ends with its last waiter."""
+    limits = Limits(4, 1.0, 4)
+    holder = Demand("acme/a", 4, [waits("normal")])
+    mixed = [waits("critical", 1), waits("high", 2), waits("low", 9)]
+    assert passed_on(limits, holder, Demand("acme/b", 0, mixed)) == {"acme/a": 3}
+    several = [Demand(f"acme/{name}", 0, [waits("high", 1)]) for name in "bcd"]
+    assert passed_on(limits, holder, *several) == {"acme/a": 3}
+    assert passed_on(limits, *several, holder) == {"acme/a": 3}
+
+
+def test_nobody_takes_beyond_his_own_limit() -> None:
+    """Up to the limit of that repository, which may be more or less than that of the others."""
+    holder = Demand("acme/a", 6, [waits("low")])
+    for cap in (0, 1, 3, 5):
+        limits = Limits(6, 1.0, 2, {"acme/a": 6, "acme/b": cap})
+        passed = passed_on(limits, holder, Demand("acme/b", 0, [waits("critical")]))
+        assert passed.get("acme/a", 0) == cap
+    limits = Limits(6, 1.0, 6, {"acme/b": 2})
+    at_it = Demand("acme/b", 2, [waits("critical")])
+    assert passed_on(limits, Demand("acme/a", 4, [waits("low")]), at_it) == {}
+
+
+def test_the_last_permit_is_passed_on_once() -> None:
+    """Who has nothing left gives nothing, however many are ahead of him."""
+    holders = [Demand("acme/a", 1, [waits("low")]), Demand("acme/b", 1, [waits("normal")])]
+    urgent = Demand("acme/c", 0, [waits("critical", 5)])
+    assert passed_on(Limits(2, 1.0, 9), *holders, urgent) == {"acme/a": 1, "acme/b": 1}
+
+
+def test_whoever_takes_does_not_give() -> None:
+    """Its own next waiter is behind another's, but what it took was for its critical one."""
+    demands = [
+        Demand("acme/a", 1, [waits("critical", 1), waits("low", 1)]),
+        Demand("acme/b", 3, [waits("low")]),
+        Demand("acme/c", 0, [waits("normal", 1)]),
+    ]
+    assert passed_on(Limits(4, 1.0, 9), *demands) == {"acme/b": 2}
+
+
+def test_what_the_fleet_has_just_given_is_not_passed_on() -> None:
+    """It went to a critical waiter; that a low one stands behind it takes nothing away again."""
+    demands = [
+        Demand("acme/a", 0, [waits("critical", 1), waits("low", 1)]),
+        Demand("acme/b", 0, [waits("normal", 1)]),
+    ]
+    assert passed_on(Limits(1, 1.0), *demands) == {}
+    demands[0].in_use = 1
+    assert passed_on(Limits(2, 1.0), *demands) == {}
+
+
+def test_a_waiter_that_the_fleet_serves_is_ahead_of_nobody() -> None:
+    """It has its permit; only those behind it are in line for another's."""
+    holder = Demand("acme/a", 1, [waits("normal")])
+    served = Demand("acme/b", 0, [waits("critical", 1), waits("low", 3)])
+    assert passed_on(Limits(2, 1.0, 9), holder, served) == {}
+    served.waiting[0].count = 2
+    assert passed_on(Limits(2, 1.0, 9), holder, served) == {"acme/a": 1}
+
+
+def test_whoever_waits_for_nothing_has_nothing_to_pass_on() -> None:
+    """What comes back to it goes to the Fleet anyway."""
+    idle = Demand("acme/a", 2)
+    assert passed_on(Limits(2, 1.0), idle, Demand("acme/b", 0, [waits("critical")])) == {}
+
+
+def test_whoever_has_more_than_the_fleet_can_carry_takes_nothing() -> None:
+    """The capacity went down: what comes back to it is not given out again at all."""
+    over = Demand("acme/a", 3, [waits("critical")])
+    holder = Demand("acme/b", 1, [waits("low")])
+    assert passed_on(Limits(9, 1.0, 9), over, holder, capacity=3) == {}
+
+
+@pytest.mark.parametrize(
+    ("cap", "newcomers", "passed"),
+    [
+        (1, 1, {}),
+        (2, 1, {"beta/x": 1}),
+        (2, 2, {"beta/x": 1}),
+        (3, 2, {"beta/x": 2}),
+        (3, 3, {"beta/x": 2}),
+    ],
+)
+def test_an_organization_takes_from_others_up_to_its_limit(
+    cap: int, newcomers: int, passed: dict[str, int]
+) -> None:
+    """Each permit taken fills it up; the one that acme has in use already counts."""
+    critical = [Demand(f"acme/{i}", 0, [waits("critical", 1)]) for i in range(newcomers)]
+    limits = Limits(6, 1.0, 9, orgs={"acme": cap})
+    holders = [Demand("acme/a", 1), Demand("beta/x", 5, [waits("low")])]
+    assert passed_on(limits, *holders, *critical) == passed
+
+
+def test_what_the_fleet_gives_an_organization_fills_it_too() -> None:
+    """One permit is free and acme's first waiter gets it: there is no room for the second."""
+    limits = Limits(3, 1.0, 9, orgs={"acme": 1})
+    holder = Demand("beta/x", 2, [waits("low")])
+    demands = [Demand(f"acme/{name}", 0, [waits("critical", 1)]) for name in "ab"]
+    assert passed_on(limits, holder, *demands) == {}
+    limits.orgs["acme"] = 2
+    assert passed_on(limits, holder, *demands) == {"beta/x": 1}
+
+
+def test_inside_a_full_organization_a_permit_changes_hands_without_making_room() -> None:
+    """Both of beta's newcomers take from beta, though gamma's waiters are further behind."""
+    demands = [
+        Demand("beta/x", 3, [waits("normal")]),
+        Demand("beta/y", 0, [waits("high", 1)]),
+        Demand("beta/z", 0, [waits("high", 1)]),
+        Demand("gamma/w", 3, [waits("low")]),
+    ]
+    assert passed_on(Limits(6, 1.0, 9, orgs={"beta": 3}), *demands) == {"beta/x": 2}
+
+
+def test_an_organization_that_gave_may_take_as_much_elsewhere() -> None:
+    """One permit of beta's goes to acme: the room that leaves is added to what there was."""
+    demands = [
+        Demand("beta/idle", 1),
+        Demand("beta/x", 1, [waits("low")]),
+        Demand("acme/a", 0, [waits("critical", 1)]),
+        Demand("beta/y", 0, [waits("high", 1)]),
+        Demand("beta/z", 0, [waits("high", 1)]),
+        Demand("gamma/w", 5, [waits("normal")]),
+    ]
+    limits = Limits(7, 1.0, 9, orgs={"beta": 3})
+    assert passed_on(limits, *demands) == {"beta/x": 1, "gamma/w": 2}
+    limits.orgs["beta"] = 2
+    assert passed_on(limits, *demands) == {"beta/x": 1, "gamma/w": 1}
+
+
+def test_who_is_stuck_in_a_full_organization_holds_up_nobody() -> None:
+    """He is first in line and nobody of his own has anything to give: the next one takes."""
+    demands = [
+        Demand("acme/idle", 1),
+        Demand("acme/a", 0, [waits("critical", 1)]),
+        Demand("beta/x", 2, [waits("low")]),
+        Demand("gamma/y", 0, [waits("high", 1)]),
+    ]
+    assert passed_on(Limits(3, 1.0, 9, orgs={"acme": 1}), *demands) == {"beta/x": 1}

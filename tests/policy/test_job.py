@@ -88,6 +88,8 @@ class Life:
                 rules.runner_gone(state, str(detail), self.patience, self.now)
             else:
                 rules.completed(state, str(detail), state.on_runner, self.now)
+            if state.took_late:
+                rules.heard_late(state)
 
     def answers(self, step: Step) -> tuple[str, ...]:
         """What may come of a step that we take."""
@@ -361,15 +363,21 @@ def test_a_runner_nobody_used_is_retired_and_replaced_a_few_times() -> None:
             break
         assert rules.decide(state, patience, late).do == rules.RELEASE, "not kept for the next"
         rules.released(state, state.lease)
-        pause = rules.decide(state, patience, late)
-        assert pause.until == late + 5 * attempt
-        now = pause.until
+        assert rules.decide(state, patience, late).until == late + 5, "its events may be late"
+        assert rules.decide(state, patience, late + 5).do == rules.LOOK_UP, "did it run after all?"
+        rules.looked_up(state, "queued", "", late + 5)
+        now = late + 5 * attempt
+        pause = rules.decide(state, patience, late + 5)
+        assert pause.until == now or attempt == 1
         assert rules.decide(state, patience, now).do == rules.ACQUIRE
         rules.granted(state, f"z/{attempt}", now)
         assert rules.decide(state, patience, now).do == rules.LAUNCH
         rules.launching(state, f"penstock-7-{attempt + 1}", now)
     rules.released(state, state.lease)
     assert state.failure == "3 runners took no job"
+    late += 5
+    assert rules.decide(state, patience, late).do == rules.LOOK_UP
+    rules.looked_up(state, "queued", "", late)
     assert rules.decide(state, patience, late).outcome == "failed"
 
 
@@ -378,6 +386,46 @@ def test_a_failed_launch_is_named_in_the_failure() -> None:
     state, patience = launched(), Patience(max_launches=1)
     rules.launch_failed(state, "ECS: no capacity", patience, 1.0)
     assert state.failure == "1 runners took no job: ECS: no capacity"
+
+
+def test_a_runner_that_served_nobody_is_told_with_the_next_launch() -> None:
+    """Once: whoever counts launches learns of it; of one that failed itself it knows already."""
+    state, patience = launched(), Patience()
+    assert not state.unserved
+    rules.runner_gone(state, OURS, patience, 5.0)
+    assert state.unserved
+    rules.launching(state, "penstock-7-2", 6.0)
+    assert not state.unserved
+    rules.launch_failed(state, "no capacity", patience, 7.0)
+    assert (state.wasted, state.unserved) == (2, False)
+
+
+@pytest.mark.parametrize("launches", [1, 3])
+@pytest.mark.parametrize("status", ["in_progress", "completed"])
+def test_a_job_whose_events_were_lost_is_found_to_have_run(status: str, launches: int) -> None:
+    """No other runner is launched, and it is not called failed, whichever launch it was."""
+    state, patience = launched(), Patience(max_launches=launches)
+    rules.runner_gone(state, OURS, patience, 5.0)
+    assert bool(state.failure) == (launches == 1)
+    assert rules.decide(state, patience, 5.0).do == rules.RELEASE, "the permit goes back first"
+    rules.released(state, state.lease)
+    assert rules.decide(state, patience, 5.0).until == 10.0
+    assert rules.decide(state, patience, 10.0).do == rules.LOOK_UP
+    rules.looked_up(state, status, "success", 10.0, OURS)
+    assert (state.phase, state.on_runner, state.wasted, state.failure) == (status, OURS, 0, "")
+    after = rules.decide(state, patience, 10.0)
+    assert (after.do, after.outcome) == (
+        (rules.END, "completed") if status == "completed" else (rules.WAIT, "")
+    )
+
+
+def test_a_cancelled_workflow_asks_no_more() -> None:
+    """It ends."""
+    state, patience = launched(), Patience()
+    rules.runner_gone(state, OURS, patience, 5.0)
+    rules.released(state, state.lease)
+    state.stop_asked = True
+    assert rules.decide(state, patience, 5.0).outcome == "stopped"
 
 
 def test_a_launch_that_did_not_begin_does_not_count() -> None:
@@ -398,6 +446,14 @@ def test_a_token_is_seen_to_only_if_a_launch_found_none() -> None:
     assert state.token_ready, "this launch waits for its token as long as need be"
     rules.launching(state, OURS, 2.0)
     assert (state.launches, state.token_ready, state.token_missing) == (1, False, False)
+
+
+def test_what_the_provider_says_of_an_end_is_kept() -> None:
+    """It stands in the reasons, and in the failure that the last of them makes."""
+    state, patience = launched(), Patience(max_launches=1)
+    rules.runner_gone(state, OURS, patience, 1.0, "TaskFailedToStart; no such image")
+    assert state.reasons == ["TaskFailedToStart; no such image"]
+    assert state.failure == "1 runners took no job: TaskFailedToStart; no such image"
 
 
 @pytest.mark.parametrize("undo", [rules.token_missing, rules.launch_undone])

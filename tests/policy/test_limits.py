@@ -1,6 +1,8 @@
 """Limits: what they mean, and that a bad change changes nothing."""
 
 import copy
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -9,11 +11,16 @@ from policy.limits import (
     InvalidLimits,
     Limits,
     LimitsChange,
+    LimitsMoved,
+    after,
+    check_match,
     difference,
+    digest,
     merge,
     org_of,
     validate,
 )
+from policy.thresholds import Thresholds, ThresholdsChange
 
 LIMITS = Limits(8, 0.5, 2, {"acme/a": 5, "acme/b": 0}, {"acme": 6, "beta": 99})
 
@@ -44,6 +51,14 @@ def test_a_change_changes_what_it_names() -> None:
     assert merge(LIMITS, LimitsChange(max_repo_share=1.0, default=4)) == Limits(
         8, 1.0, 4, LIMITS.repos, LIMITS.orgs
     )
+
+
+def test_changes_come_one_upon_the_other() -> None:
+    """One that cannot be any more changes nothing; those behind it hold."""
+    bad = LimitsChange(default=-1, max_runners=7)
+    changes = [LimitsChange(max_runners=10), bad, LimitsChange(default=4)]
+    assert after(LIMITS, changes) == replace(LIMITS, max_runners=10, default=4)
+    assert after(LIMITS, []) == LIMITS
 
 
 @pytest.mark.parametrize(
@@ -119,3 +134,100 @@ def test_a_difference_names_what_changed() -> None:
         "max_runners 8 → 12, repos.acme/a 5 → unset, repos.x/y unset → 1, weights.x/y unset → 2"
     )
     assert difference(LIMITS, LIMITS) == "nothing"
+
+
+def test_a_digest_names_the_limits_whole() -> None:
+    """Equal limits have one, whoever works it out; any other limit is another one."""
+    first = digest(LIMITS)
+    assert first == digest(asdict(LIMITS)) == digest(json.loads(json.dumps(asdict(LIMITS))))
+    assert digest(Limits(max_repo_share=1)) == digest(Limits(max_repo_share=1.0))
+    assert digest(Limits(repos={"a/b": 1, "c/d": 2})) == digest(Limits(repos={"c/d": 2, "a/b": 1}))
+    for name, value in asdict(LIMITS).items():
+        other = {**asdict(LIMITS), name: {"x/y": 7} if isinstance(value, dict) else value / 2}
+        assert digest(other) != first, f"{name} has no part in it"
+
+
+def test_a_change_meant_for_other_limits_is_refused() -> None:
+    """It names those that hold; one meant for any goes through."""
+    check_match(LIMITS, LimitsChange(default=1))
+    check_match(LIMITS, LimitsChange(default=1, if_match=digest(LIMITS)))
+    with pytest.raises(LimitsMoved) as caught:
+        check_match(LIMITS, LimitsChange(default=1, if_match=digest(Limits(99))))
+    assert caught.value.digest == digest(LIMITS)
+
+
+def test_thresholds_change_like_limits() -> None:
+    """What is None stays; the audit list names them."""
+    change = LimitsChange(pressure=ThresholdsChange("reject", max_error_rate=0.1))
+    merged = merge(LIMITS, change)
+    assert merged.pressure == Thresholds("reject", 100, 80.0, 0.1)
+    assert LIMITS.pressure == Thresholds()
+    said = "pressure.max_error_rate 0.05 → 0.1, pressure.strategy queue → reject"
+    assert difference(LIMITS, merged) == said
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"strategy": "drop"}, "pressure.strategy"),
+        ({"max_queue_depth": 0}, "pressure.max_queue_depth"),
+        ({"max_queue_depth": 1_000_001}, "pressure.max_queue_depth"),
+        ({"max_queue_depth": 1.5}, "pressure.max_queue_depth"),
+        ({"max_concurrency_percent": 0}, "pressure.max_concurrency_percent"),
+        ({"max_concurrency_percent": 100.1}, "pressure.max_concurrency_percent"),
+        ({"max_concurrency_percent": float("nan")}, "pressure.max_concurrency_percent"),
+        ({"max_error_rate": True}, "pressure.max_error_rate"),
+        ({"max_error_rate": 1.1}, "pressure.max_error_rate"),
+    ],
+)
+def test_a_threshold_that_cannot_be_is_refused_whole(change: dict[str, Any], key: str) -> None:
+    """With its name."""
+    with pytest.raises(InvalidLimits, match=key):
+        merge(LIMITS, LimitsChange(max_runners=9, pressure=ThresholdsChange(**change)))
+
+
+def test_a_digest_is_the_same_in_every_release() -> None:
+    """An If-Match may have been written down: the text that it is of does not change."""
+    assert digest(Limits(6, repos={"acme/a": 3})) == "c319e42851da03ed5edfa182351531c7"
+    assert len(digest(Limits())) == 32
+    assert str(LimitsMoved("x")).startswith("the limits are no longer those")
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits(max_runners=-1), "max_runners must be a whole number from 0 to 10000, not -1"),
+        (Limits(default=-1), "default must be a whole number from 0 to 10000, not -1"),
+        (Limits(max_repo_share=0), "max_repo_share must be above 0 and at most 1, not 0"),
+        (Limits(repos={"a": 1}), "repos: 'a' must be 'owner/repo' in lower case"),
+        (Limits(weights={"a": 1}), "weights: 'a' must be 'owner/repo' in lower case"),
+        (
+            Limits(weights={"a/b": 101}),
+            "weights.a/b must be a number from 0.01 to 100, not 101",
+        ),
+        (
+            Limits(pressure=Thresholds(max_queue_depth=0)),
+            "pressure.max_queue_depth must be a whole number from 1 to 1000000, not 0",
+        ),
+        (
+            Limits(pressure=Thresholds(max_concurrency_percent=0)),
+            "pressure.max_concurrency_percent must be above 0 and at most 100, not 0",
+        ),
+        (
+            Limits(pressure=Thresholds(max_error_rate=0)),
+            "pressure.max_error_rate must be above 0 and at most 1, not 0",
+        ),
+    ],
+)
+def test_a_refusal_names_the_limit_and_what_it_takes(limits: Limits, said: str) -> None:
+    """To the letter: an operator reads it and mends the file."""
+    with pytest.raises(InvalidLimits) as caught:
+        validate(limits)
+    assert str(caught.value) == said
+
+
+def test_the_outermost_limits_are_taken() -> None:
+    """Both ends of each range."""
+    validate(Limits(10_000, 1, 10_000, {"a/b": 10_000}, {"a": 10_000}, {"a/b": 100, "a/c": 0.01}))
+    for depth in (1, 1_000_000):
+        validate(Limits(0, pressure=Thresholds("queue", depth, 100, 1)))

@@ -17,6 +17,16 @@ def test_ids_can_be_read_back(owner: str, name: str, job: int) -> None:
     assert names.job_of(workflow) == str(job)
 
 
+def test_ids_are_spelt_as_other_peoples_scripts_have_them() -> None:
+    """In lower case, as GitHub itself takes names in any."""
+    assert names.runner_job_id("Acme/API", 7) == "runner-job/acme/api/7"
+    assert names.semaphore_id("Acme/API") == "repo-semaphore/acme/api"
+    assert names.repo_of("runner-job/acme/api/7") == "acme/api"
+    assert names.job_of("runner-job/acme/api/7") == "7"
+    assert names.job_of("fleet") == "fleet", "an id of another form breaks nothing"
+    assert names.runner_name(7, 2) == "penstock-7-2"
+
+
 @given(st.integers(1, 10**19), st.integers(1, 999))
 def test_a_runner_name_fits_github_and_names_its_job(job: int, attempt: int) -> None:
     """At most 64 characters, none that GitHub forbids."""
@@ -28,7 +38,16 @@ def test_a_runner_name_fits_github_and_names_its_job(job: int, attempt: int) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "penstock-", "penstock-7", "penstock-x-1", "penstock-7-x", "7-1", "GitHub Actions 3"],
+    [
+        "",
+        "penstock-",
+        "penstock-7",
+        "penstock-x-1",
+        "penstock-7-x",
+        "7-1",
+        "penstock-7-1-2",
+        "GitHub Actions 3",
+    ],
 )
 def test_other_names_are_not_ours(name: str) -> None:
     """No job can be read from them."""

@@ -227,3 +227,34 @@ def test_permits_stay_within_limits_and_none_stays_idle(part: int) -> None:
         except AssertionError as error:
             pytest.fail(f"seed {seed}: {error}")
     print(f"{steps} steps")
+
+
+def test_a_fleet_lowered_below_what_is_in_use_gives_no_idle_permit_out() -> None:
+    """Three run in x, whose limit was lowered to one; then the fleet's is lowered to three."""
+    world = World(["acme/x", "acme/y"], Limits(5, 1.0, 3))
+
+    def rest() -> None:
+        busy = True
+        while busy:
+            while world.bag:
+                world.deliver(0)
+            for repo in world.semaphores:
+                world.turn(repo)
+            world.turn_fleet()
+            world.check()
+            busy = bool(world.bag)
+
+    ours = [world.submit("acme/y") for _ in range(2)]
+    for _ in range(3):
+        world.submit("acme/x")
+    rest()
+    for job in ours:
+        world.end(world.jobs[job])
+    rest()
+    for limits in (Limits(5, 1.0, 3, {"acme/x": 1}), Limits(3, 1.0, 3, {"acme/x": 1})):
+        fleet.set_limits(world.fleet, limits, world.now, "", "")
+        rest()
+    for _ in range(2):
+        world.submit("acme/y")
+    rest()
+    assert sum(one.state.in_use for one in world.semaphores.values() if one) == 3

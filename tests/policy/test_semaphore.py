@@ -142,6 +142,16 @@ def test_a_waiter_for_later_is_passed_over() -> None:
     assert rules.next_eligible_at(state, NOW) is None
 
 
+def test_the_front_tells_what_decides_each_place() -> None:
+    """The first so many, aged as they are."""
+    state = semaphore(0, "j1", "j2")
+    rules.acquire(state, Acquire("old", "low", NOW - 1300, not_before=NOW + 5))
+    first, second = rules.front(state, 2, NOW)
+    assert (first["job"], first["position"], first["not_before"]) == ("old", 1, NOW + 5)
+    assert (first["priority"], first["priority_now"]) == ("low", "high")
+    assert (second["job"], second["position"], second["priority_now"]) == ("j1", 2, "normal")
+
+
 def test_leaving_the_queue_names_no_lease() -> None:
     """A waiter leaves; an unknown job or a foreign lease is no matter."""
     state = semaphore(1, "j1", "j2")
@@ -359,3 +369,20 @@ def test_a_place_in_line_is_told_with_what_is_around_it() -> None:
     assert rules.place(state, "j1", NOW)["holds"]
     stranger = rules.place(state, "j9", NOW)
     assert (stranger["position"], stranger["priority_now"]) == (0, "")
+
+
+def test_after_a_reset_it_knows_as_little_as_a_fresh_one() -> None:
+    """But how long runners live; what was sent to its former life is void."""
+    state = semaphore(2, "j1", "j2", "j3")
+    rules.grants(state, NOW)
+    assert rules.release(state, Release("j1", state.holders["j1"].id, 30.0), NOW)
+    rules.start_over(state, "e2", NOW)
+    assert (state.in_use, state.waiters, state.allotment, state.epoch) == (0, {}, 0, "e2")
+    assert state.durations == [30.0]
+    assert not rules.allot(state, Allot("acme/a", "f1", "e1", 9, 2))
+    rules.adopt(state, [Claim("j2", "e1/00000002", NOW), Claim("j3", waiting=True)], NOW)
+    assert state.in_use == 1
+    assert rules.allot(state, Allot("acme/a", "f1", "e2", 9, 2))
+    assert granted(state) == [], "it freezes at what is in use, and reports"
+    assert rules.allot(state, Allot("acme/a", "f1", "e2", 10, 2))
+    assert granted(state) == ["j3"]

@@ -31,7 +31,7 @@ def test_no_window_ever_sees_more_than_rate_and_burst(
     assert log, "the first call always passes"
 
 
-@given(st.integers(1, 12), st.floats(0, 1000), st.integers(1, 20))
+@given(st.integers(1, 12), st.floats(0, 90), st.integers(1, 20))
 def test_after_the_wait_that_it_names_a_call_passes(burst: int, ahead: float, calls: int) -> None:
     """Not before it, and it is never longer than a full refill past the state."""
     rate = Rate(burst, 60.0)
@@ -64,7 +64,7 @@ def test_more_than_the_burst_counts_as_a_full_burst() -> None:
     assert verdict == take(0.0, Rate(3, 60.0), START, 3)
 
 
-def test_a_clock_that_goes_back_gives_nothing_extra() -> None:
+def test_a_clock_that_goes_back_a_little_gives_nothing_extra() -> None:
     """The state is a time: an earlier now only waits longer."""
     rate = Rate(1, 60.0)
     taken = take(0.0, rate, START)
@@ -72,3 +72,30 @@ def test_a_clock_that_goes_back_gives_nothing_extra() -> None:
     late = take(taken.arrival, rate, START - 30)
     assert isinstance(late, Deferred)
     assert round(late.retry_after, 3) == 90.0
+
+
+@given(st.integers(1, 12), st.floats(31, 1e6), st.integers(1, 20))
+def test_a_clock_that_was_far_ahead_stops_nobody(burst: int, ahead: float, calls: int) -> None:
+    """What it wrote cannot be: it counts as nothing, and the next call as the first."""
+    rate = Rate(burst, 60.0)
+    taken = take(START + ahead + 60.0, rate, START, calls)
+    assert taken == take(0.0, rate, START, calls)
+
+
+def test_a_state_that_a_clock_a_little_ahead_wrote_still_counts() -> None:
+    """Thirty seconds beyond a full bucket are believed, and waited for; not a moment more."""
+    edge = START + 60.0 + 30.0
+    assert take(edge, Rate(4, 60.0), START) == Deferred(45.0)
+    assert take(edge + 0.001, Rate(4, 60.0), START) == Taken(START + 15.0)
+
+
+def test_a_wait_of_a_moment_is_a_wait() -> None:
+    """At a hundred calls a second the next one is ten milliseconds away."""
+    verdict = take(START + 1.0, Rate(100, 1.0), START)
+    assert isinstance(verdict, Deferred)
+    assert round(verdict.retry_after, 3) == 0.01
+
+
+def test_a_state_that_says_nothing_is_that_of_a_new_bucket() -> None:
+    """Also for a clock that begins at nothing."""
+    assert take(1e6, Rate(4, 60.0), 0.0) == take(0.0, Rate(4, 60.0), 0.0) == Taken(15.0)
