@@ -98,10 +98,12 @@ class _Reader:
     def __init__(self, record: FleetRecord) -> None:
         self._record = record
         self._configured: Limits | None = None
+        self._applied_again: dict[str, dict[str, Any]] = {}  # by event id, of a run by a reset
 
     def take(self, event: Event, failed: set[str]) -> None:
         """The next event; updates whose accepting event is in `failed` changed nothing."""
         if event.type == "WORKFLOW_EXECUTION_STARTED":
+            self._applied_again = {}
             state = table(event.arguments)
             self._set(event.time, _limits(cast(dict[str, Any], state.get("limits") or {})))
             configured = state.get("configured")
@@ -111,8 +113,14 @@ class _Reader:
                 self._record.pauses.append((org, event.time, float(until)))
         elif event.type == "WORKFLOW_EXECUTION_SIGNALED":
             self._hear(event)
+        elif event.type == "WORKFLOW_EXECUTION_UPDATE_ADMITTED":
+            self._applied_again[str(event.id)] = event.attributes.get("request", {})
         elif event.type == "WORKFLOW_EXECUTION_UPDATE_ACCEPTED" and str(event.id) not in failed:
-            request = event.attributes.get("acceptedRequest", {}).get("input", {})
+            admitted = str(event.attributes.get("acceptedRequestSequencingEventId"))
+            asked = event.attributes.get("acceptedRequest") or self._applied_again.get(
+                admitted, {}
+            )
+            request = asked.get("input", {})
             if request.get("name") == "set_limits":
                 change = table(cast(dict[str, Any], request.get("args") or {}).get("payloads", []))
                 self._set(event.time, _merged(self._record.limits[-1][1], change))

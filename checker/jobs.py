@@ -9,7 +9,7 @@ from typing import Any, cast
 from checker.history import Event, History
 
 # Failures of launch_runner from before anything is launched: the name is used for the next try.
-NOTHING_BEGUN = ("TokenMissing", "TokenDeferred", "GitHubRefused")
+NOTHING_BEGUN = ("TokenMissing", "TokenDeferred", "GitHubRefused", "LaunchUnavailable")
 RUNNER_NAME = re.compile(r"penstock-(\d+)-(\d+)")  # the design's contract, section 11
 
 

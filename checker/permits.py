@@ -2,8 +2,9 @@
 
 A lease runs from the first external signal `granted` that names it to the received `release` that
 names it, to the failed delivery of the grant, or to the sweep that confirmed its holder closed at
-a second look (docs: the design, section 6). A wait runs from `acquire` to the grant, or to a
-`release` without a lease, or to the end of the semaphore that knew of it.
+a second look (docs: the design, section 6); the first may be a nudge that reached nobody. A wait
+runs from `acquire` to the grant, or to a `release` without a lease, or to the end of the semaphore
+that knew of it.
 """
 
 from collections.abc import Iterable
@@ -73,6 +74,7 @@ class _Semaphore:
         self._waiting: dict[str, Wait] = {}
         self._suspected: set[str] = set()
         self._sent: dict[tuple[int, str], str] = {}  # (run, initiated event) → lease
+        self._nudged: dict[tuple[int, str], str] = {}  # (run, initiated event) → job
         self._acts: dict[tuple[int, str], str] = {}  # (run, scheduled event) → activity
 
     def take(self, run: int, event: Event) -> None:
@@ -85,8 +87,15 @@ class _Semaphore:
             case "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED":
                 if event.attributes.get("signalName") == "granted":
                     self._grant(run, event)
+                elif event.attributes.get("signalName") == "nudge":
+                    self._nudged[run, str(event.id)] = _receiver(event)
             case "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED":
-                sent = self._sent.get((run, str(event.attributes.get("initiatedEventId"))))
+                number = str(event.attributes.get("initiatedEventId"))
+                sent = self._sent.get((run, number))
+                # A nudge that finds nobody is as good as a first look.
+                job = self._nudged.get((run, number))
+                if any(lease.job == job for lease in self._out.values()):
+                    self._suspected.add(str(job))
                 if sent in self._out:
                     self._end(self._out[sent], event.time, "undelivered")
             case "ACTIVITY_TASK_SCHEDULED":
@@ -121,6 +130,9 @@ class _Semaphore:
         match event.attributes.get("signalName"):
             case "acquire":
                 self._wait(message, event.time)
+            case "acquire_many":
+                for ask in cast(list[dict[str, Any]], message.get("asks", [])):
+                    self._wait(ask, event.time)
             case "release":
                 lease = str(message.get("lease", ""))
                 if not lease:
@@ -131,7 +143,7 @@ class _Semaphore:
                 pass
 
     def _grant(self, run: int, event: Event) -> None:
-        job = str(event.attributes.get("workflowExecution", {}).get("workflowId", ""))
+        job = _receiver(event)
         lease = str(table(event.arguments).get("lease", ""))
         self._sent[run, str(event.id)] = lease
         self._make(lease, job, event.time)
@@ -192,3 +204,7 @@ class _Semaphore:
         wait = self._waiting.pop(job, None)
         if wait:
             wait.until, wait.how = at, how
+
+
+def _receiver(event: Event) -> str:
+    return str(event.attributes.get("workflowExecution", {}).get("workflowId", ""))

@@ -27,6 +27,7 @@ from simulator.state.world import World
 from simulator.web import Answer, ApiError, Receive, Request, Scope, Send, read, write
 from simulator.webhooks.delivery import DeliveryLog
 from simulator.webhooks.events import workflow_job
+from simulator.webhooks.hooks import Hooks
 from simulator.webhooks.sender import Sender
 
 
@@ -90,8 +91,9 @@ class Simulator:
         options, clock, limits, changes = self._options, Clock(), Limits(), self._changes
         world = World(clock, limits, options.seed, self.base_url)
         queue, faults, log = JobQueue(world.rng), Faults(), DeliveryLog(clock, limits)
-        sender = Sender(world, log, faults, changes, options.app_id)
-        sender.url, sender.secret = webhook_url, webhook_secret
+        hooks = Hooks(clock, options.app_id)
+        hooks.app.url, hooks.app.secret = webhook_url, webhook_secret
+        sender = Sender(world, log, faults, changes, hooks)
 
         def emit(action: str, job: Job) -> None:
             sender.emit("workflow_job", workflow_job(world, action, job), job.id)
@@ -104,6 +106,7 @@ class Simulator:
             jobs=jobs,
             registry=Registry(world, assignment, jobs, changes),
             log=log,
+            hooks=hooks,
             sender=sender,
             app=app,
             tokens=Tokens(world, limits, app),
@@ -118,13 +121,13 @@ class Simulator:
 
     async def _reset(self, _control: Control, _request: Request) -> Answer:
         """Forget everything but the webhook's address and secret, and the App."""
-        sender = self._control.back.sender
+        hook = self._control.back.hooks.app
         for job in self._control.back.jobs.by_id.values():
             if job.timer is not None:
                 job.timer.cancel()
         await self.close()
         await asyncio.sleep(0)  # runners in a poll get their answer from the old state
-        self._start(sender.url, sender.secret)
+        self._start(hook.url, hook.secret)
         return Answer(200, {})
 
     async def _controlled(self, request: Request) -> Answer:

@@ -147,4 +147,5 @@ def _runner(one: Runner) -> Json:
 def _delivery(one: Delivery) -> Json:
     view = one.view()
     del view["throttled_at"]
-    return view | {"job_id": one.job_id, "fault": one.fault, "delivered_at": one.delivered_at}
+    more = {"job_id": one.job_id, "fault": one.fault, "delivered_at": one.delivered_at}
+    return view | more | {"hook_id": one.hook.id}

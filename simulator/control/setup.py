@@ -3,10 +3,11 @@
 from typing import Any
 
 from simulator.control.api import Control, ControlRoutes, bad
-from simulator.state.model import Json
+from simulator.state.model import Json, Scope
 from simulator.state.queue import ORDERS
-from simulator.web import Answer, Request
+from simulator.web import Answer, ApiError, Request
 from simulator.webhooks import events
+from simulator.webhooks.hooks import Hook
 
 
 def register(routes: ControlRoutes) -> None:
@@ -14,6 +15,8 @@ def register(routes: ControlRoutes) -> None:
     routes.add("POST", "/_control/installations", installations)
     routes.add("POST", "/_control/pats", pats)
     routes.add("POST", "/_control/webhook", webhook)
+    routes.add("POST", "/_control/hooks", add_hook)
+    routes.add("POST", "/_control/hooks/{id}", change_hook)
     routes.add("POST", "/_control/faults", add_faults)
     routes.add("GET", "/_control/faults", list_faults)
     routes.add("DELETE", "/_control/faults", clear_faults)
@@ -47,14 +50,49 @@ def pats(control: Control, request: Request) -> Answer:
 
 
 def webhook(control: Control, request: Request) -> Answer:
-    """Where events go, and with which secret."""
-    body, sender = request.json(), control.back.sender
-    sender.url = str(body.get("url", sender.url))
-    sender.secret = str(body.get("secret", sender.secret))
+    """Where the App's events go, and with which secret."""
+    body, hook = request.json(), control.back.hooks.app
+    _change(hook, body)
     if body.get("ping"):
         now = control.back.world.clock.now()
-        sender.emit("ping", events.ping(sender.url, control.back.app.app_id, now))
-    return Answer(200, {"url": sender.url})
+        ping = events.ping(hook.url, control.back.app.app_id, now)
+        control.back.sender.emit("ping", ping)
+    return Answer(200, {"url": hook.url})
+
+
+def add_hook(control: Control, request: Request) -> Answer:
+    """A webhook of a repository, or of an organization."""
+    body, world = request.json(), control.back.world
+    owner, repo, url = body.get("owner"), body.get("repo"), body.get("url")
+    if not owner or not url:
+        raise bad("owner and url are wanted")
+    target = world.create_repository(str(owner), str(repo)) if repo else None
+    hook = control.back.hooks.add(
+        Scope.of(str(owner), str(repo) if repo else None),
+        target.id if target else world.install(str(owner)).account_id,
+        str(url),
+        "",
+    )
+    _change(hook, body)
+    return Answer(200, {"id": hook.id})
+
+
+def change_hook(control: Control, request: Request) -> Answer:
+    """Another address or secret for it, other events, or none."""
+    number = request.params["id"]
+    hook = control.back.hooks.find(int(number)) if number.isdecimal() else None
+    if hook is None:
+        raise ApiError(404, "no such hook")
+    _change(hook, request.json())
+    return Answer(200, {"id": hook.id})
+
+
+def _change(hook: Hook, body: Json) -> None:
+    hook.url = str(body.get("url", hook.url))
+    hook.secret = str(body.get("secret", hook.secret))
+    hook.active = bool(body.get("active", hook.active))
+    wanted: list[Any] = body.get("events", hook.events)
+    hook.events = [str(event) for event in wanted]
 
 
 def add_faults(control: Control, request: Request) -> Answer:

@@ -7,11 +7,12 @@ from urllib.parse import urlencode
 from simulator.github.identity import AppIdentity, Caller, RegistrationTokens, Tokens
 from simulator.github.ratelimits import CORE, RateLimits
 from simulator.state.jobs import Jobs
-from simulator.state.model import Json, Repository
+from simulator.state.model import Json, Repository, Scope
 from simulator.state.registry import Registry
 from simulator.state.world import World
 from simulator.web import Answer, ApiError, Request, Routes
 from simulator.webhooks.delivery import DeliveryLog
+from simulator.webhooks.hooks import Hooks
 from simulator.webhooks.sender import Sender
 
 
@@ -23,6 +24,7 @@ class Backend:
     jobs: Jobs
     registry: Registry
     log: DeliveryLog
+    hooks: Hooks
     sender: Sender
     app: AppIdentity
     tokens: Tokens
@@ -54,6 +56,15 @@ class Call:
         if repo is None or not self.caller.sees(repo.owner, repo.name):
             raise not_found()
         return repo
+
+    def scope(self) -> Scope:
+        """The repository or organization of the path, if the caller reaches it; 404."""
+        if "org" not in self.request.params:
+            return self.repository().scope
+        found = self.back.world.installation_of(self.param("org"))
+        if found is None or not self.caller.sees(found.org, None):
+            raise not_found()
+        return Scope.of(found.org)
 
     def page(self, key: str, items: list[Json] | list[Callable[[], Json]]) -> Answer:
         """One page of a list, with Link; items may be functions, called for this page only."""

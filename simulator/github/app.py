@@ -55,9 +55,7 @@ def get_app(call: Call) -> Answer:
 
 def hook_config(call: Call) -> Answer:
     """Where the App's events go; the secret is never shown."""
-    sender = call.back.sender
-    config = {"content_type": "json", "insecure_ssl": "0", "url": sender.url}
-    return Answer(200, config | ({"secret": "********"} if sender.secret else {}))
+    return Answer(200, call.back.hooks.app.config)
 
 
 def get_user(call: Call) -> Answer:

@@ -8,7 +8,7 @@ import jwt
 from simulator.clock import Clock
 from simulator.limits import Limits
 from simulator.state.model import Installation, Repository
-from simulator.state.world import PERMISSIONS, World
+from simulator.state.world import CAPITALS, PERMISSIONS, World
 from simulator.web import ApiError
 
 JWT_MAX_SECONDS = 600
@@ -161,7 +161,7 @@ class RegistrationTokens:
 
     def issue(self, scope: str) -> tuple[str, float]:
         """A new token, and when it dies."""
-        token = self._world.secret("A", 28).upper()
+        token = self._world.secret("A", 28, CAPITALS)
         expires_at = self._world.clock.now() + self._limits.registration_token_seconds
         self._tokens[token] = (scope, expires_at)
         return token, expires_at

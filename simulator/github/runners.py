@@ -10,7 +10,7 @@ from simulator.clock import stamp
 from simulator.github.api import Call, Endpoint, Endpoints, not_found
 from simulator.github.ratelimits import REGISTRATION
 from simulator.state import views
-from simulator.state.model import Json, Runner, Scope
+from simulator.state.model import Json, Runner
 from simulator.state.registry import NameTakenError, RunnerBusyError
 from simulator.web import Answer, ApiError
 
@@ -40,7 +40,7 @@ def register(routes: Endpoints) -> None:
 
 def registration_token(call: Call) -> Answer:
     """A token for any number of runners, one hour."""
-    scope = _scope(call)
+    scope = call.scope()
     call.back.rates.spend_registration(call.caller.key, str(scope))
     token, expires_at = call.back.registration_tokens.issue(str(scope))
     return Answer(201, {"token": token, "expires_at": stamp(expires_at)})
@@ -48,7 +48,7 @@ def registration_token(call: Call) -> Answer:
 
 def generate_jitconfig(call: Call) -> Answer:
     """A runner, registered at once and offline, and the secret with which it connects."""
-    scope, wanted = _scope(call), call.request.json()
+    scope, wanted = call.scope(), call.request.json()
     name, labels, group = _checked(wanted)
     call.back.rates.spend_registration(call.caller.key, str(scope))
     try:
@@ -64,7 +64,7 @@ def generate_jitconfig(call: Call) -> Answer:
 
 def list_runners(call: Call) -> Answer:
     """The scope's runners, by exact name if asked."""
-    every, name = call.back.registry.of(_scope(call)), call.request.query.get("name")
+    every, name = call.back.registry.of(call.scope()), call.request.query.get("name")
     shown = [one for one in every if name is None or one.name.lower() == name.lower()]
     return call.page("runners", [partial(views.runner, one) for one in shown])
 
@@ -87,7 +87,7 @@ def delete_runner(call: Call) -> Answer:
 
 def runner_groups(call: Call) -> Answer:
     """The default group: the simulator has no other."""
-    scope = _scope(call)
+    scope = call.scope()
     own = f"{call.back.world.base_url}/orgs/{scope.owner}/actions/runner-groups/1"
     group: Json = {
         "id": 1,
@@ -104,18 +104,8 @@ def runner_groups(call: Call) -> Answer:
     return call.page("runner_groups", [group])
 
 
-def _scope(call: Call) -> Scope:
-    """The scope of the path, if it exists and the caller reaches it; 404."""
-    if "org" not in call.request.params:
-        return call.repository().scope
-    found = call.back.world.installation_of(call.param("org"))
-    if found is None or not call.caller.sees(found.org, None):
-        raise not_found()
-    return Scope.of(found.org)
-
-
 def _runner(call: Call) -> Runner:
-    scope, found = _scope(call), call.back.registry.find(call.id("id"))
+    scope, found = call.scope(), call.back.registry.find(call.id("id"))
     if found is None or found.scope != scope:
         raise not_found()
     return found

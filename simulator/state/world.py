@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import string
 
 from simulator.clock import Clock
 from simulator.limits import Limits
@@ -10,13 +11,17 @@ from simulator.state.model import Installation, Repository, Run, Scope
 # Realistic sizes: job ids no longer fit 32 bits, and a client that keeps them so must fail here.
 FIRST_JOB, FIRST_RUN, FIRST_RUNNER = 53_117_402_911, 18_904_771_205, 21
 EPOCH = 1_767_225_600  # 2026-01-01: numbers grow by a thousand a second from there
+LETTERS = string.ascii_letters + string.digits
+CAPITALS = string.ascii_uppercase + string.digits
 FIRST_REPOSITORY, FIRST_ACCOUNT, FIRST_INSTALLATION = 780_114_301, 140_552_201, 57_340_118
 
 PERMISSIONS = {
     "actions": "write",
     "administration": "write",
     "metadata": "read",
+    "organization_hooks": "write",
     "organization_self_hosted_runners": "write",
+    "repository_hooks": "write",
 }
 
 
@@ -90,9 +95,11 @@ class World:
             self._repositories[found.scope] = found
         return found
 
-    def secret(self, prefix: str, length: int) -> str:
-        """A secret-looking string: reproducible by the seed, so never one for a real system."""
-        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    def secret(self, prefix: str, length: int, letters: str = LETTERS) -> str:
+        """A secret-looking string: reproducible by the seed, so never one for a real system.
+
+        Use it as it is: what is made of it is not what a test looks for.
+        """
         made = prefix + "".join(self.rng.choices(letters, k=length))
         self.secrets.append(made)
         return made

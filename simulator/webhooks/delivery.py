@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from simulator.clock import Clock, stamp
 from simulator.limits import Limits
 from simulator.state.model import Json
+from simulator.webhooks.hooks import Hook
 
 FIRST_DELIVERY = 271_884_930_417
 
@@ -17,6 +18,7 @@ class Delivery:
 
     id: int
     guid: str
+    hook: Hook
     event: str
     payload: Json
     redelivery: bool = False
@@ -84,22 +86,25 @@ class DeliveryLog:
         found = None if index is None else self.all[index]
         return found if found is not None and self._shown(found) else None
 
-    def newest_first(self, before: int | None = None) -> Iterator[tuple[int, Delivery]]:
-        """Shown attempts with their positions, from the one before position `before`."""
+    def newest_first(
+        self, before: int | None = None, hook: Hook | None = None
+    ) -> Iterator[tuple[int, Delivery]]:
+        """Shown attempts (of one hook) with their positions, from before position `before`."""
         start = len(self.all) if before is None else min(before, len(self.all))
         for index in range(start - 1, -1, -1):
-            if self._shown(self.all[index]):
-                yield index, self.all[index]
+            one = self.all[index]
+            if self._shown(one) and (hook is None or one.hook is hook):
+                yield index, one
 
     def unpaid(self) -> list[Delivery]:
-        """For each guid without an OK attempt its newest attempt, oldest first."""
-        newest: dict[str, Delivery] = {}
-        paid: set[str] = set()
+        """For each guid of a hook without an OK attempt its newest attempt, oldest first."""
+        newest: dict[tuple[int, str], Delivery] = {}
+        paid: set[tuple[int, str]] = set()
         for _, delivery in self.newest_first():
-            newest.setdefault(delivery.guid, delivery)
+            newest.setdefault((delivery.hook.id, delivery.guid), delivery)
             if delivery.ok:
-                paid.add(delivery.guid)
-        return [one for one in reversed(newest.values()) if one.guid not in paid]
+                paid.add((delivery.hook.id, delivery.guid))
+        return [one for key, one in reversed(newest.items()) if key not in paid]
 
     def _shown(self, delivery: Delivery) -> bool:
         return delivery.delivered_at >= self._clock.now() - self._limits.delivery_window_seconds

@@ -4,8 +4,8 @@ from simulator.clock import stamp
 from simulator.state import views
 from simulator.state.model import Job, Json
 from simulator.state.world import World
+from simulator.webhooks.hooks import APP_HOOK
 
-HOOK_ID = 483_920_117
 ZEN = "Keep it logically awesome."
 
 
@@ -33,10 +33,10 @@ def ping(url: str, app_id: int, now: float) -> Json:
     """What GitHub sends when a hook is set up."""
     return {
         "zen": ZEN,
-        "hook_id": HOOK_ID,
+        "hook_id": APP_HOOK,
         "hook": {
             "type": "App",
-            "id": HOOK_ID,
+            "id": APP_HOOK,
             "name": "web",
             "active": True,
             "app_id": app_id,

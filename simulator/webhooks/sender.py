@@ -15,7 +15,7 @@ from simulator.state.changes import Changes
 from simulator.state.model import Json
 from simulator.state.world import World
 from simulator.webhooks.delivery import Delivery, DeliveryLog
-from simulator.webhooks.events import HOOK_ID
+from simulator.webhooks.hooks import Hook, Hooks
 from simulator.webhooks.http import BROKEN, Poster
 
 USER_AGENT = "GitHub-Hookshot/5f7d2e1"
@@ -23,18 +23,16 @@ REORDER_SECONDS = 5.0
 
 
 class Sender:
-    """The queue of deliveries, the receiver's address and secret."""
+    """The queue of deliveries to all webhooks."""
 
     def __init__(
-        self, world: World, log: DeliveryLog, faults: Faults, changes: Changes, app_id: int
+        self, world: World, log: DeliveryLog, faults: Faults, changes: Changes, hooks: Hooks
     ) -> None:
-        self.url = ""
-        self.secret = ""
         self.log = log
         self._world = world
         self._faults = faults
         self._changes = changes
-        self._app_id = app_id
+        self._hooks = hooks
         self._queue: deque[Delivery] = deque()
         self._held: dict[int | None, list[Delivery]] = {}
         self._delayed = 0
@@ -49,14 +47,22 @@ class Sender:
         return len(self._queue) + len(self._active) + self._delayed + held
 
     def emit(self, event: str, payload: Json, job_id: int | None = None) -> None:
-        """Something happened: tell the receiver, unless there is none."""
-        if not self.url:
+        """Something happened: tell every webhook that hears of it, under one guid."""
+        hearing = [hook for hook in self._hooks.all() if hook.hears(event, payload)]
+        if not hearing:
             return
-        self._admit(self._new(event, payload, self._guid(), job_id=job_id))
+        guid = self._guid()
+        for hook in hearing:
+            told = payload
+            if hook.scope is not None:  # only an App's events name its installation
+                told = {key: value for key, value in payload.items() if key != "installation"}
+            self._admit(self._new(event, told, guid, hook, job_id=job_id))
 
     def redeliver(self, old: Delivery) -> Delivery:
         """Send an old delivery's payload again: the same guid, a new id."""
-        again = self._new(old.event, old.payload, old.guid, job_id=old.job_id, redelivery=True)
+        again = self._new(
+            old.event, old.payload, old.guid, old.hook, job_id=old.job_id, redelivery=True
+        )
         self._admit(again)
         return again
 
@@ -81,6 +87,7 @@ class Sender:
         event: str,
         payload: Json,
         guid: str,
+        hook: Hook,
         *,
         job_id: int | None,
         redelivery: bool = False,
@@ -88,6 +95,7 @@ class Sender:
         return Delivery(
             id=next(self.log.ids),
             guid=guid,
+            hook=hook,
             event=event,
             payload=payload,
             job_id=job_id,
@@ -173,7 +181,7 @@ class Sender:
         status, code = "OK", 0
         try:
             async with asyncio.timeout(timeout):
-                reply = await self._poster.post(self.url, delivery.request_headers, body)
+                reply = await self._poster.post(delivery.hook.url, delivery.request_headers, body)
         except TimeoutError:
             status = "timed out"
         except BROKEN:
@@ -196,12 +204,12 @@ class Sender:
             "Accept": "*/*",
             "X-GitHub-Event": delivery.event,
             "X-GitHub-Delivery": delivery.guid,
-            "X-GitHub-Hook-ID": str(HOOK_ID),
-            "X-GitHub-Hook-Installation-Target-ID": str(self._app_id),
-            "X-GitHub-Hook-Installation-Target-Type": "integration",
+            "X-GitHub-Hook-ID": str(delivery.hook.id),
+            "X-GitHub-Hook-Installation-Target-ID": str(delivery.hook.target_id),
+            "X-GitHub-Hook-Installation-Target-Type": delivery.hook.kind,
         }
-        if self.secret:
-            secret = self.secret if delivery.fault != "bad_signature" else f"not {self.secret}"
+        if secret := delivery.hook.secret:
+            secret = secret if delivery.fault != "bad_signature" else f"not {secret}"
             for name, digest in (
                 ("X-Hub-Signature-256", hashlib.sha256),
                 ("X-Hub-Signature", hashlib.sha1),
@@ -213,5 +221,7 @@ class Sender:
     def _end(self, delivery: Delivery, status: str, code: int, duration: float = 0.0) -> None:
         delivery.status, delivery.status_code, delivery.duration = status, code, duration
         delivery.delivered_at = self._world.clock.now()
+        state = "active" if delivery.ok else "misconfigured"
+        delivery.hook.last_response = {"code": code, "status": state, "message": status}
         self.log.add(delivery)
         self._changes.tell()

@@ -195,6 +195,15 @@ class Story:
         self.release(job, at + seconds, repo)
         self.close(job, at + seconds + 0.02, repo)
 
+    def drain_in_a_lost_task(self) -> None:
+        """A drain at 10.0 during a task that the Fleet's worker never answers: heard at 16.5."""
+        self.fleet.add("WORKFLOW_TASK_STARTED", 6.0)
+        self.fleet.add("WORKFLOW_TASK_TIMED_OUT", 16.0)
+        self.fleet.signal("drain", 10.0)
+        self.fleet.add("WORKFLOW_TASK_SCHEDULED", 16.0)
+        self.fleet.add("WORKFLOW_TASK_STARTED", 16.3)
+        self.fleet.add("WORKFLOW_TASK_COMPLETED", 16.5)
+
     def evidence(self, now: float = 200.0, **more: Any) -> Evidence:
         bounds = Bounds(**more.pop("bounds", {}))
         runs = [self.fleet, *self.semaphores.values(), *self.jobs.values(), *self.more]

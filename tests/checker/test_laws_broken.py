@@ -132,6 +132,17 @@ def l4_after_lowering(story: Story) -> None:
     story.whole(9, 20.2)
 
 
+def l4_after_lowering_applied_again(story: Story) -> None:
+    """By a reset: the request stands in an event of its own then."""
+    change = {"input": {"name": "set_limits", "args": {"payloads": [payload({"default": 1})]}}}
+    number = story.fleet.add("WORKFLOW_EXECUTION_UPDATE_ADMITTED", 9.0, request=change)
+    story.fleet.add(
+        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED", 10.0, acceptedRequestSequencingEventId=number
+    )
+    story.whole(8, 20.0)
+    story.whole(9, 20.2)
+
+
 def l5_never_back(story: Story) -> None:
     story.queue(8, 5.0)
     story.grant(8, 5.1)
@@ -210,6 +221,31 @@ def l9_maintenance(story: Story) -> None:
     story.grant(8, 14.0)
     story.release(8, 15.0)
     story.close(8, 15.1)
+
+
+def l9_maintenance_on_a_late_machine(story: Story) -> None:
+    """It was 0.7 s late with a task: that excuses 1.4 s more, and not what came later."""
+    story.queue(8, 10.0)
+    story.fleet.signal("maintenance", 10.5)
+    story.semaphore("acme/a").add("WORKFLOW_TASK_SCHEDULED", 10.6)
+    story.semaphore("acme/a").add("WORKFLOW_TASK_STARTED", 11.3)
+    story.grant(8, 14.0)
+    story.release(8, 15.0)
+    story.close(8, 15.1)
+
+
+def l9_admitted_after_a_lost_task(story: Story) -> None:
+    """It was given up at 16, and the drain heard at 16.5: what came later is not excused."""
+    story.drain_in_a_lost_task()
+    story.whole(8, 18.6)
+
+
+def l9_admitted_though_long_heard_of(story: Story) -> None:
+    """No lateness excuses more than ten seconds."""
+    story.fleet.signal("drain", 10.0)
+    story.fleet.add("WORKFLOW_TASK_STARTED", 21.0)
+    story.fleet.add("WORKFLOW_TASK_COMPLETED", 29.0)
+    story.whole(8, 22.5)
 
 
 def l10_token(story: Story) -> None:

@@ -63,6 +63,19 @@ def h_reaped_at_the_second_look(story: Story) -> None:
     story.whole(10, 61.0)
 
 
+def h_reaped_after_a_nudge_that_reached_nobody(story: Story) -> None:
+    story.queue(8, 5.0)
+    story.grant(8, 5.1)
+    story.terminate(story.jobs["runner-job/acme/a/8"], 6.0)
+    semaphore = story.semaphore("acme/a")
+    number = semaphore.send("runner-job/acme/a/8", "nudge", 50.0, None)
+    semaphore.add("SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED", 50.1, initiatedEventId=number)
+    jobs = {"repo": "acme/a", "jobs": ["runner-job/acme/a/8"]}
+    semaphore.act("reap", 50.2, jobs, jobs)
+    story.whole(9, 61.0)
+    story.whole(10, 61.0)
+
+
 def h_semaphore_begun_afresh(story: Story) -> None:
     story.queue(8, 5.0)
     story.grant(8, 5.1)
@@ -200,6 +213,22 @@ def h_maintenance_keeps_the_queue(story: Story) -> None:
     story.grant(8, 60.5)
     story.release(8, 61.0)
     story.close(8, 61.1)
+
+
+def h_maintenance_heard_late_on_a_late_machine(story: Story) -> None:
+    story.queue(8, 10.0)
+    story.fleet.signal("maintenance", 10.5)
+    story.semaphore("acme/a").add("WORKFLOW_TASK_SCHEDULED", 10.6)
+    story.semaphore("acme/a").add("WORKFLOW_TASK_STARTED", 11.5)
+    story.grant(8, 14.0)
+    story.release(8, 15.0)
+    story.close(8, 15.1)
+
+
+def h_drain_heard_when_a_lost_task_was_given_up(story: Story) -> None:
+    """The Fleet's task was lost with the server: no signal reaches it until Temporal gives up."""
+    story.drain_in_a_lost_task()
+    story.whole(8, 18.4)
 
 
 def h_injected_limit(story: Story) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from checker import actions, check, history, jobs, sweep
+from checker import actions, check, history, jobs, permits, sweep
 from checker.export import export
 from checker.figures import Spread, summary
 from tests.checker.made import T0, Run, Story, payload, payloads
@@ -198,3 +198,16 @@ def test_a_check_of_300_jobs_takes_less_than_a_second() -> None:
 
 def test_a_payload_is_as_temporal_writes_it() -> None:
     assert payload("x")["metadata"]["encoding"] == "anNvbi9wbGFpbg=="
+
+
+def test_jobs_that_ask_together_wait_as_if_each_had_asked() -> None:
+    apart, together = Story(), Story()
+    for job in (1, 2):
+        apart.ask(job, 1.0)
+    asks = [{"job": f"runner-job/acme/a/{job}", "not_before": 0.0} for job in (1, 2)]
+    together.semaphore("acme/a", 1.0).signal("acquire_many", 1.0, {"asks": asks})
+    for story in (apart, together):
+        story.grant(1, 2.0)
+    seen = [permits.read([story.semaphore("acme/a").history]) for story in (apart, together)]
+    assert seen[0] == seen[1]
+    assert [wait.how for wait in seen[1].waits] == ["granted", ""]

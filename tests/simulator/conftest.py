@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from simulator.server import Server, listen
 from tests.simulator.helpers import APP_ID, CLIENT_ID, ROOT, SECRET, Receiver, Sim
+from tests.support import PATIENCE
 
 
 def make_key() -> tuple[rsa.RSAPrivateKey, str]:
@@ -90,7 +91,7 @@ async def sim(
 ) -> AsyncIterator[Sim]:
     """An empty GitHub that sends to the receiver."""
     async with httpx.AsyncClient(
-        base_url=simulator_url, trust_env=False, verify=False, timeout=40
+        base_url=simulator_url, trust_env=False, verify=False, timeout=PATIENCE
     ) as http:
         made = Sim(simulator_url, app_key[0], http, tmp_path)
         await made.control("reset")

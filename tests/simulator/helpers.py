@@ -13,6 +13,8 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from tests.support import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = ROOT / "simulator" / "runner" / "__main__.py"
 APP_ID, CLIENT_ID, SECRET = 4242, "Iv1.simulated", "It's a Secret to Everybody"
@@ -38,7 +40,10 @@ class Event:
 
 
 class Receiver:
-    """An ASGI app that keeps what it gets; `status` is its answer, `gate` holds it back."""
+    """An ASGI app that keeps what it gets; `status` is its answer, `gate` holds it back.
+
+    `retry_after` goes along with the answer.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -47,6 +52,7 @@ class Receiver:
     def clear(self) -> None:
         self.events: list[Event] = []
         self.status = 202
+        self.retry_after = ""
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -61,7 +67,8 @@ class Receiver:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.events.append(Event(headers, raw, json.loads(raw)))
         await self.gate.wait()
-        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        more = [(b"retry-after", self.retry_after.encode())] if self.retry_after else []
+        await send({"type": "http.response.start", "status": self.status, "headers": more})
         await send({"type": "http.response.body", "body": b"noted"})
 
     def actions(self) -> list[str]:
@@ -100,7 +107,7 @@ class Sim:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def until(self, condition: str, timeout: float = 10, **more: Any) -> None:
+    async def until(self, condition: str, timeout: float = 100, **more: Any) -> None:
         met = await self.control("wait", condition=condition, timeout=timeout, **more)
         assert met["met"], met
 
@@ -213,7 +220,7 @@ class HandRunner:
 
     async def post(self, what: str, **body: Any) -> httpx.Response:
         path = f"/_runner/{self.id}/{what}"
-        return await self.sim.http.post(path, json=body, headers=self.headers, timeout=30)
+        return await self.sim.http.post(path, json=body, headers=self.headers, timeout=PATIENCE)
 
     async def poll(self, wait: float = 5) -> dict[str, Any]:
         """The next message; {} when none came."""

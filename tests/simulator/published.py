@@ -1,9 +1,12 @@
 """Schemas and examples that Octokit publishes on npm, fetched once into .npm-fixtures/."""
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ RUNNERS = (
     ("get", "", "200"),
     ("get", "/{runner_id}", "200"),
 )
+HOOKS = ("/repos/{owner}/{repo}/hooks", "/orgs/{org}/hooks")
+DELIVERIES = "/{hook_id}/deliveries"
 #: What the simulator answers and the description must cover: method, path, status.
 OPERATIONS = (
     ("get", "/app", "200"),
@@ -34,6 +39,11 @@ OPERATIONS = (
     ("get", "/rate_limit", "200"),
     ("get", "/app/hook/deliveries", "200"),
     ("get", "/app/hook/deliveries/{delivery_id}", "200"),
+    *(
+        ("get", f"{hooks}{path}", "200")
+        for hooks in HOOKS
+        for path in ("", "/{hook_id}", DELIVERIES, f"{DELIVERIES}/{{delivery_id}}")
+    ),
     *((method, f"{REPO}/runners{path}", status) for method, path, status in RUNNERS),
     *((method, f"{ORG}/runners{path}", status) for method, path, status in RUNNERS),
     ("get", f"{ORG}/runner-groups", "200"),
@@ -60,7 +70,8 @@ def job_examples() -> list[dict[str, Any]]:
 
 def answers() -> dict[str, Any]:
     """One JSON schema for all: `operations` by `METHOD path`, `components` they refer to."""
-    return _cached("openapi.json", OPENAPI, "package/generated/api.github.com.json", extract)
+    name = f"openapi-{_digest(OPERATIONS)}.json"
+    return _cached(name, OPENAPI, "package/generated/api.github.com.json", extract)
 
 
 #: What our client asks: method, path.
@@ -68,7 +79,15 @@ ASKED = (
     ("get", "/app"),
     ("get", "/app/installations"),
     ("get", "/app/hook/config"),
-    ("get", "/app/hook/deliveries"),
+    *(
+        (method, f"{hook}/deliveries{path}")
+        for hook in ("/app/hook", *(f"{hooks}/{{hook_id}}" for hooks in HOOKS))
+        for method, path in (
+            *(("get", ""), ("get", "/{delivery_id}")),
+            ("post", "/{delivery_id}/attempts"),
+        )
+    ),
+    *(("get", hooks) for hooks in HOOKS),
     ("get", "/user"),
     ("get", "/rate_limit"),
     ("get", "/repos/{owner}/{repo}/installation"),
@@ -78,17 +97,21 @@ ASKED = (
         for base in (REPO, ORG)
         for method, path in (
             *(("post", "/registration-token"), ("post", "/generate-jitconfig")),
-            *(("get", ""), ("delete", "/{runner_id}")),
+            *(("get", ""), ("get", "/{runner_id}"), ("delete", "/{runner_id}")),
         )
     ),
     ("get", f"{ORG}/runner-groups"),
     ("get", f"{REPO}/jobs/{{job_id}}"),
+    ("get", f"{REPO}/runs"),
+    ("get", f"{REPO}/runs/{{run_id}}/jobs"),
+    ("get", "/orgs/{org}/installation"),
 )
 
 
 def questions() -> dict[str, Any]:
     """By `METHOD path`: `query` names, `body` schema, `answers` by status; and `components`."""
-    return _cached("openapi-asked.json", OPENAPI, "package/generated/api.github.com.json", asked)
+    name = f"openapi-asked-{_digest(ASKED)}.json"
+    return _cached(name, OPENAPI, "package/generated/api.github.com.json", asked)
 
 
 def asked(whole: dict[str, Any]) -> dict[str, Any]:
@@ -163,34 +186,47 @@ def _resolve(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _digest(wanted: tuple[tuple[str, ...], ...]) -> str:
+    """A part of what is published is kept for as long as it is the part that is wanted."""
+    return hashlib.sha256(repr((OPENAPI, wanted)).encode()).hexdigest()[:12]
+
+
 def _cached(name: str, package: str, member: str, pick: Callable[[Any], Any]) -> Any:
     path = CACHE / name
     if not path.exists():
-        made = json.dumps(pick(_fetch(package, member)))
-        draft = path.with_suffix(".draft")
-        draft.write_text(made)
-        draft.replace(path)
+        keep(path, json.dumps(pick(_fetch(package, member))).encode())
     return json.loads(path.read_text())
 
 
+def keep(path: Path, content: bytes) -> None:
+    """Whole or not at all, whoever else fetches the same at this moment."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
 def _fetch(package: str, member: str) -> Any:
+    """One JSON file of an npm package; skips the test where npm or its registry is not there."""
+    return json.loads(fetched(package, member))
+
+
+def fetched(package: str, member: str) -> bytes:
     """One file of an npm package; skips the test where npm or its registry is out of reach."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip(f"npm is not installed: {package} cannot be fetched")
-    folder = CACHE / "fetch"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [npm, "pack", "--silent", "--pack-destination", str(folder), package]
-    try:
-        done = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=FETCH_SECONDS, cwd=folder
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"npm pack {package} failed: {error}")
-    archive = folder / Path(done.stdout.strip().splitlines()[-1]).name
-    with tarfile.open(archive) as packed:
-        file = packed.extractfile(member)
-        assert file is not None
-        whole = json.load(file)
-    archive.unlink()
-    return whole
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        command = [npm, "pack", "--silent", "--pack-destination", folder, package]
+        limit = FETCH_SECONDS
+        try:
+            done = subprocess.run(
+                command, check=True, capture_output=True, text=True, timeout=limit, cwd=folder
+            )
+        except (subprocess.SubprocessError, OSError) as error:
+            pytest.skip(f"npm pack {package} failed: {error}")
+        archive = Path(folder) / Path(done.stdout.strip().splitlines()[-1]).name
+        with tarfile.open(archive) as packed:
+            file = packed.extractfile(member)
+            assert file is not None
+            return file.read()

@@ -142,3 +142,15 @@ async def test_each_kind_of_caller_keeps_to_its_own_paths(sim: Sim) -> None:
     assert (await sim.app("GET", "/orgs/acme/actions/runners")).status_code == 401
     assert (await sim.http.get("/orgs/acme/actions/runners")).status_code == 401
     assert (await sim.bearer("ghs_wrong", "GET", "/rate_limit")).status_code == 401
+
+
+async def test_every_secret_given_out_is_one_that_tests_look_for(sim: Sim) -> None:
+    """Letter by letter; an installation token in its parts, between which there are signs."""
+    given = [await sim.token(), (await sim.control("pats"))["token"]]
+    given.append((await sim.jit()).json()["encoded_jit_config"])
+    path = "/repos/acme/site/actions/runners/registration-token"
+    given.append((await sim.api("POST", path)).json()["token"])
+    looked_for = (await sim.look("secrets"))["secrets"]
+    for secret in given:
+        assert any(word in secret for word in looked_for), secret[:4]
+    assert set(given[1:]) <= set(looked_for)

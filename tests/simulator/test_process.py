@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.simulator.helpers import ROOT, Sim
+from tests.support import PATIENCE
 
 
 def left_in(folder: Path) -> dict[str, str]:
@@ -27,14 +28,16 @@ async def test_it_ends_with_0_though_callers_wait(tmp_path: Path, name: signal.S
     )
     assert process.stdout is not None
     url = (await process.stdout.readline()).decode().split()[-1]
-    async with httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as http:
+    async with httpx.AsyncClient(
+        base_url=url, trust_env=False, verify=False, timeout=PATIENCE
+    ) as http:
         body = {"owner": "a", "repo": "b", "labels": ["x"]}
         await http.post("/_control/jobs", json=body)
-        wanted = {"condition": "all_completed", "timeout": 60}
+        wanted = {"condition": "all_completed", "timeout": 600}
         waiting = asyncio.create_task(http.post("/_control/wait", json=wanted))
         await asyncio.wait({waiting}, timeout=0.1)
         process.send_signal(name)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await process.communicate()
         await asyncio.gather(waiting, return_exceptions=True)
     assert process.returncode == 0
@@ -48,7 +51,7 @@ async def test_reset_forgets_everything_and_lets_runners_go(sim: Sim) -> None:
     async with sim.process() as process:
         await sim.until("runners_online")
         await sim.control("reset")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 0
     summary = await sim.look("summary")
     assert summary["jobs"]["queued"] == summary["calls"]["total"] == 0

@@ -7,10 +7,11 @@ import json
 import pytest
 
 from tests.simulator.helpers import Receiver, Sim
+from tests.support import PATIENCE
 
 
 async def ended(process: asyncio.subprocess.Process) -> int:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await process.wait()
 
 

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from tests.simulator import published
-from tests.simulator.helpers import Event, Receiver, Sim
+from tests.simulator.helpers import SECRET, Event, Receiver, Sim
 
 
 def faults(schema: dict[str, Any], value: Any) -> list[str]:
@@ -86,6 +86,11 @@ def paths(value: Any, prefix: str = "") -> Iterator[str]:
 
 async def test_every_answer_fits_githubs_description(sim: Sim, receiver: Receiver) -> None:
     whole = published.answers()
+    where = {"repo": {"owner": "acme", "repo": "site"}, "org": {"owner": "acme"}}
+    hooks = {
+        kind: (await sim.control("hooks", url=receiver.url, secret=SECRET, **named))["id"]
+        for kind, named in where.items()
+    }
     await every_event(sim, receiver)
     job = await sim.job("self-hosted,gpu")
     runner = await sim.runner("b", "gpu")
@@ -107,6 +112,11 @@ async def test_every_answer_fits_githubs_description(sim: Sim, receiver: Receive
     for method, template, status in published.OPERATIONS:
         at_org = template.startswith("/orgs")
         listed = "/orgs/acme/actions/runners" if at_org else "/repos/acme/site/actions/runners"
+        if "/hooks" in template:
+            values["hook_id"] = hooks["org" if at_org else "repo"]
+            log = template.partition("/hooks")[0].format(**values)
+            log = f"{log}/hooks/{values['hook_id']}/deliveries"
+            values["delivery_id"] = (await sim.api("GET", log)).json()[0]["id"]
         values["runner_id"] = (await sim.api("GET", listed)).json()["runners"][0]["id"]
         path = template.format(**values)
         by_app = path.startswith("/app") or path.endswith("/installation")
