@@ -3,12 +3,20 @@
 | error             | GitHub's answer         | tried again                                  |
 |-------------------|-------------------------|----------------------------------------------|
 | GitHubUnavailable | 5xx, silence, nonsense  | by Temporal, 1 s doubling to 30 s            |
-| RateLimited       | 403 or 429 of a limit   | by Temporal at GitHub's time; beyond 30 s by |
-|                   |                         | the job, which gives its permit back first   |
+| RateLimited       | 403 or 429, a limit of  | by Temporal at GitHub's time; beyond 30 s by |
+|                   | the hour, or of bursts  | the job, which gives its permit back first   |
 | GitHubPermission  | 401, other 403          | by the job, after 1 min doubling to 10 min:  |
 | GitHubNotFound    | 404, 410                | an operator can mend these meanwhile         |
 | GitHubConflict    | 409 (not of a JIT name) | as those                                     |
 | GitHubInvalid     | 400, 422, any other 4xx | never: it counts as a launch that failed     |
+
+| error             | the provider's answer   | tried again                                  |
+|-------------------|-------------------------|----------------------------------------------|
+| LaunchUnavailable | no capacity, throttled, | by Temporal a few times; then by the job,    |
+|                   | a quota used up         | which gives its permit back first            |
+| LaunchRefused     | never, as asked         | never: it counts as a launch that failed     |
+| any other         | silence, 5xx            | by Temporal, for ten minutes; then the job   |
+|                   |                         | sees off whatever may have started           |
 """
 
 from datetime import timedelta
@@ -16,12 +24,14 @@ from datetime import timedelta
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.redaction import redacted
+from policy.throttle import Kind
 
 TOKEN_DEFERRED = "TokenDeferred"  # noqa: S105 - an error type
 TOKEN_MISSING = "TokenMissing"  # noqa: S105 - an error type
 GITHUB_REFUSED = "GitHubRefused"
 GITHUB_INVALID = "GitHubInvalid"
 LAUNCH_REFUSED = "LaunchRefused"
+LAUNCH_UNAVAILABLE = "LaunchUnavailable"
 
 # A wait longer than this is not waited in an activity: the job gives its permit back meanwhile.
 LONGEST_RETRY_SECONDS = 30.0
@@ -64,10 +74,14 @@ class Waits(Exception):
 
 
 class RateLimited(Waits, GitHubError):
-    """GitHub asked us to keep still until a time, or would at the next call."""
+    """GitHub asked us to keep still until a time, or would at the next call.
 
-    def __init__(self, until: float, why: str = "GitHub's rate limit is used up") -> None:
-        super().__init__(until, why)
+    `kind`: the primary limit, counted by the hour, or a secondary one, against bursts.
+    """
+
+    def __init__(self, until: float, kind: Kind, why: str = "") -> None:
+        super().__init__(until, why or f"GitHub's {kind} rate limit is used up")
+        self.kind: Kind = kind
 
 
 class Deferred(Waits):
@@ -79,6 +93,14 @@ class Deferred(Waits):
 
 class LaunchRefused(Exception):
     """The provider will never start this runner as asked; the message says why."""
+
+
+class LaunchUnavailable(Exception):
+    """The provider has no room for it now: nothing was started; the message says why."""
+
+
+class ProviderUnavailable(OSError):
+    """Whoever runs the runners does not answer: nobody knows what lives, or has started."""
 
 
 def deferred(error: Waits, now: float) -> ApplicationError:
@@ -112,3 +134,8 @@ def refused(error: GitHubRefused | LaunchRefused) -> ApplicationError:
     if isinstance(error, GitHubInvalid):
         kind = GITHUB_INVALID
     return ApplicationError(redacted(str(error)), type=kind, non_retryable=True)
+
+
+def unavailable(error: LaunchUnavailable, *, last: bool) -> ApplicationError:
+    """No room at the provider; after the `last` try the job waits without its permit."""
+    return ApplicationError(redacted(str(error)), type=LAUNCH_UNAVAILABLE, non_retryable=last)

@@ -37,8 +37,10 @@ class GitHub(Protocol):
         """A configuration for one runner and one job."""
         ...
 
-    async def deregister(self, repo: str, name: str) -> Literal["removed", "busy", "absent"]:
-        """Take a runner off GitHub's list, unless it works on a job."""
+    async def deregister(
+        self, repo: str, name: str, *, spare: bool = False
+    ) -> Literal["removed", "busy", "absent"]:
+        """Take a runner off GitHub's list, unless it works on a job. `spare`: it can wait."""
         ...
 
     async def job(self, repo: str, job_id: str) -> JobRecord:

@@ -1,57 +1,61 @@
-"""What a worker knows of GitHub, in Prometheus' terms."""
+"""What a worker knows of the fleet, of GitHub and of itself, in Prometheus' terms."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from activities.meter import Meter
+from policy import metrics
+from policy.figures import Distribution, Figure
+
+Figures = Iterable[Figure | Distribution]
 
 
-class GitHubMetrics(Collector):
-    """Read from the meter when asked, so that metrics and state cannot differ.
+class WorkerMetrics(Collector):
+    """Read when asked, so that metrics and state cannot differ.
 
     `identity` is `app`, `person` or `installation:` and an organization that installed the App.
     """
 
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
+    def __init__(self, read: Callable[[], Figures]) -> None:
+        """`read` is called at each scrape, on the server's thread."""
+        self._read = read
 
     @classmethod
-    def registry(cls, meter: Meter) -> CollectorRegistry:
-        """A registry with these metrics alone."""
-        made = CollectorRegistry()
-        made.register(cls(meter))
+    def registry(cls, read: Callable[[], Figures]) -> CollectorRegistry:
+        """A registry with these metrics alone. Nothing is read yet."""
+        made = CollectorRegistry(auto_describe=False)
+        made.register(cls(read))
         return made
 
     def collect(self) -> Iterator[Metric]:
         """As Prometheus wants it."""
-        labels = ["identity", "resource"]
-        limit = GaugeMetricFamily(
-            "penstock_github_rate_limit", "Calls that GitHub allows in an hour.", labels=labels
-        )
-        left = GaugeMetricFamily(
-            "penstock_github_rate_limit_remaining",
-            "Calls left of them, by GitHub's last answer.",
-            labels=labels,
-        )
-        reset = GaugeMetricFamily(
-            "penstock_github_rate_limit_reset_seconds",
-            "When they are all there again, epoch seconds.",
-            labels=labels,
-        )
-        for key, budget in sorted(self._meter.budgets.items()):
-            limit.add_metric(key, budget.limit)
-            left.add_metric(key, budget.remaining)
-            reset.add_metric(key, budget.reset)
-        calls = CounterMetricFamily(
-            "penstock_github_calls", "Calls to GitHub, by what became of them.", labels=["result"]
-        )
-        for result, number in sorted(self._meter.results.items()):
-            calls.add_metric([result], number)
-        points = CounterMetricFamily(
-            "penstock_github_points",
-            "Points of GitHub's secondary limit spent: 1 for a read, 5 for a write.",
-        )
-        points.add_metric([], self._meter.points)
-        yield from (limit, left, reset, calls, points)
+        yield from families(self._read())
+
+
+def families(figures: Figures) -> list[Metric]:
+    """Figures by their metric, in the registry's order; a metric without figures is left out."""
+    found: dict[str, list[Figure | Distribution]] = {}
+    for figure in figures:
+        found.setdefault(figure.name, []).append(figure)
+    return [_family(family, found[family.name]) for family in metrics.ALL if family.name in found]
+
+
+def _family(family: metrics.Family, figures: Iterable[Figure | Distribution]) -> Metric:
+    if family.kind == "distribution":
+        made = HistogramMetricFamily(family.name, family.help)
+        for figure in figures:
+            if isinstance(figure, Distribution):
+                made.add_metric([], figure.buckets, figure.sum)
+        return made
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    plain = kind(family.name, family.help, labels=family.labels)
+    for figure in figures:
+        if isinstance(figure, Figure):
+            plain.add_metric(figure.labels, float(figure.value))
+    return plain

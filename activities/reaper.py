@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.errors import Waits, deferred
+from activities.errors import GitHubRefused, Waits, deferred, refused
 from activities.github import GitHub
 from activities.runners import Launcher
 
@@ -57,6 +57,8 @@ class ReaperActivities:
                     continue
             except Waits as error:
                 raise deferred(error, self._clock()) from None
+            except GitHubRefused as error:
+                raise refused(error) from None  # the next look asks again
             await self._launcher.stop(runner.name)
         return Holders(holders.repo, [job for job in closed if job not in held])
 

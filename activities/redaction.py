@@ -17,20 +17,30 @@ _PATTERNS = re.compile(
     r"|\bgithub_pat_\w{20,}"
     r"|\bgh[pousr]_[\w.\-]{16,}"
     r"|\bey[IJ][\w\-+/]{8,}=*(?:\.[\w\-]*){0,4}"
-    r"|(?<=encoded_jit_config\": \")[^\"]+"
     r"|(?i:(?<=bearer )|(?<=remoteauth ))[\w.\-~+/]{8,}=*",
     re.DOTALL,
 )
+# A field of GitHub's answers by its name, in JSON or quoted once more.
+_FIELDS = re.compile(r"((?:token|encoded_jit_config)\\?\"\s*:\s*\\?\")[^\"\\]+")
 _KEPT = 1_000  # each is looked for in each line
 _known: dict[str, None] = {}
+_lasting: dict[str, None] = {}
+# At DEBUG these write down requests, signatures and answers, before anybody knows what is secret.
+_WIRES = ("boto3", "botocore", "httpcore", "httpx", "urllib3")
 _lock = threading.Lock()
 
 
-def remember(secret: str) -> None:
-    """Hide this secret from now on. The oldest of a thousand is forgotten."""
+def remember(secret: str, *, lasting: bool = False) -> None:
+    """Hide this secret from now on. The oldest of a thousand is forgotten, unless it is `lasting`.
+
+    Those are the few of the configuration; the others come and go with GitHub's tokens.
+    """
     if len(secret) < SHORTEST:
         return
     with _lock:
+        if lasting:
+            _lasting[secret] = None
+            return
         _known.pop(secret, None)
         _known[secret] = None
         if len(_known) > _KEPT:
@@ -40,11 +50,11 @@ def remember(secret: str) -> None:
 def redacted(text: str) -> str:
     """The text without anything that is, or looks like, a secret."""
     with _lock:
-        known = [secret for secret in _known if secret in text]
+        known = [secret for secret in (*_lasting, *_known) if secret in text]
     # The longest first: one secret may hold another.
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return _PATTERNS.sub(HIDDEN, text)
+    return _FIELDS.sub(rf"\g<1>{HIDDEN}", _PATTERNS.sub(HIDDEN, text))
 
 
 class RedactingFormatter(logging.Formatter):
@@ -60,7 +70,13 @@ class RedactingFormatter(logging.Formatter):
 
 
 def guard_logs() -> None:
-    """Have every handler of the root logger, and of uvicorn's, hide secrets. Safe to repeat."""
+    """Have every handler of the root logger, and of uvicorn's, hide secrets. Safe to repeat.
+
+    Libraries that write down what goes over the wire are kept from it.
+    """
+    for name in _WIRES:
+        if logging.getLogger(name).getEffectiveLevel() < logging.INFO:
+            logging.getLogger(name).setLevel(logging.INFO)
     for name in ("", "uvicorn", "uvicorn.error", "uvicorn.access", "temporalio"):
         for handler in logging.getLogger(name).handlers:
             inner = handler.formatter or logging.Formatter()

@@ -6,21 +6,30 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.errors import (
+    TOKEN_DEFERRED,
+    TOKEN_MISSING,
     GitHubError,
     GitHubRefused,
     LaunchRefused,
+    LaunchUnavailable,
     Waits,
     deferred,
     refused,
     token_missing,
+    unavailable,
 )
 from activities.github import GitHub, RunnerToken
+from activities.launches import LaunchLog
 from activities.tokens import Tokens
 from policy.labels import unknown
 
 logger = logging.getLogger(__name__)
+
+UNAVAILABLE_TRIES = 5  # 15 s with their pauses; then the job gives its permit back meanwhile
+MOST_UNUSED = 1000
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class LaunchRequest:
     name: str
     labels: list[str] = field(default_factory=list[str])
     token_ready: bool = False  # acquire_runner_token has seen to one: wait for it if need be
+    unserved: bool = False  # the job's last runner came, and went without a job
+    again: bool = False  # an earlier launch under this name was given up
+    granted_at: float = 0.0  # when the job got the permit, if this is its first launch
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class RunnerReference:
     provider_id: str = ""
     workflow_id: str = ""
     alive: bool = True
+    why: str = ""  # it ended, where the provider says more than that
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,18 @@ class Launcher(Protocol):
     """Starts, lists and stops runners. Runners outlive the process that started them."""
 
     async def launch(self, request: LaunchRequest, token: RunnerToken) -> RunnerReference:
-        """Start a runner, or find the one started before under this name. Raises LaunchRefused."""
+        """Start a runner, or find the one started before under this name.
+
+        Raises LaunchRefused, or LaunchUnavailable: then nothing was started. After any other
+        error nobody knows.
+        """
+        ...
+
+    async def find(self, name: str, attempt: int) -> RunnerReference | None:
+        """The runner that an earlier try has started, if any.
+
+        `attempt` counts from 1: a launcher whose starts are idempotent need not look at the first.
+        """
         ...
 
     async def all(self) -> list[RunnerReference]:
@@ -94,13 +118,16 @@ class RunnerActivities:
         clock: Callable[[], float],
         *,
         labels: Sequence[str] = ("*",),
+        log: LaunchLog | None = None,
     ) -> None:
-        """`labels` are patterns of those that a runner may have."""
+        """`labels` are patterns of those that a runner may have; `log` counts the launches."""
         self._labels = tuple(labels)
+        self._log = log
         self._launcher = launcher
         self._tokens = tokens
         self._github = github
         self._clock = clock
+        self._unused: dict[str, RunnerToken] = {}
 
     @activity.defn(name="launch_runner")
     async def launch_runner(self, request: LaunchRequest) -> RunnerReference:
@@ -109,16 +136,35 @@ class RunnerActivities:
         A first try takes a token that is at hand, which is nearly always, and else fails at once
         with TOKEN_MISSING.
         """
-        for runner in await self._launcher.all():
-            if runner.name == request.name and (runner.alive or runner.provider_id):
-                return runner  # started by a try whose answer was lost; it needs no other token
+        attempt = activity.info().attempt
+        if found := await self._launcher.find(request.name, attempt + request.again):
+            return found  # started by a try whose answer was lost; it needs no other token
+        if request.unserved and attempt == 1:
+            self._count(ok=False)
+        try:
+            started = await self._start(request, last=attempt >= UNAVAILABLE_TRIES)
+        except ApplicationError as error:
+            if error.type not in (TOKEN_MISSING, TOKEN_DEFERRED):
+                self._count(ok=False)
+            raise
+        except Exception:
+            self._count(ok=False)
+            raise
+        ordered_at = request.granted_at or activity.info().scheduled_time.timestamp()
+        self._count(ok=True, ordered_at=ordered_at)
+        return started
+
+    async def _start(self, request: LaunchRequest, *, last: bool) -> RunnerReference:
         repo, name, labels = request.repo, request.name, request.labels
         token = None
         try:
             if not_ours := unknown(labels, self._labels):
                 # The gateway lets no such job in; its configuration may have changed since.
                 raise LaunchRefused(f"labels that gateway.labels does not allow: {not_ours}")
-            if request.token_ready:
+            token = self._unused.pop(name, None)
+            if token:
+                pass
+            elif request.token_ready:
                 token = await self._tokens.credential(repo, name, labels)
             else:
                 token = await self._tokens.at_hand(repo, name, labels)
@@ -127,10 +173,26 @@ class RunnerActivities:
             return await self._launcher.launch(request, token)
         except Waits as error:
             raise deferred(error, self._clock()) from None
+        except LaunchUnavailable as error:
+            if token and token.jit and last:
+                await self._take_off(repo, name)
+            elif token and token.jit:
+                self._keep(name, token)
+            raise unavailable(error, last=last) from None
         except (LaunchRefused, GitHubRefused) as error:
             if token and token.jit:
                 await self._take_off(repo, name)
             raise refused(error) from None
+
+    def _keep(self, name: str, token: RunnerToken) -> None:
+        """A JIT configuration that nothing was started with serves the next try."""
+        self._unused[name] = token
+        if len(self._unused) > MOST_UNUSED:  # its try went to another worker, which minted anew
+            self._unused.pop(next(iter(self._unused)))
+
+    def _count(self, *, ok: bool, ordered_at: float | None = None) -> None:
+        if self._log:
+            self._log.count(ok=ok, ordered_at=ordered_at)
 
     async def _take_off(self, repo: str, name: str) -> None:
         """A JIT configuration is a runner at GitHub already: without a process it goes."""

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
-from activities.errors import Deferred, Waits
+from activities.errors import Deferred, GitHubUnavailable, Waits
 from activities.redaction import remember
 from activities.token_store import (
     Change,
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 FLIGHT_SECONDS = 30.0
 WAIT_SECONDS = 5.0  # that one caller waits for another worker's flight
 LOOK_AGAIN_SECONDS = 0.1
+RENEWAL_PAUSE_SECONDS = 30.0  # after a renewal in vain: the old secret serves for minutes yet
 
 Judge = Callable[[Secret, float], Freshness]
 Mint = Callable[[], Awaitable[Secret]]
@@ -31,10 +34,26 @@ Mint = Callable[[], Awaitable[Secret]]
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of credential: when it is fresh, to be renewed, stale."""
+    """One sort of credential: when it is fresh, to be renewed, stale.
+
+    `shared`: failures of a flight that are the answer to all who waited for it; whoever waited
+    through another one tries for itself.
+    """
 
     name: str
     judge: Judge
+    shared: tuple[type[Exception], ...] = (GitHubUnavailable, StoreUnavailable, Waits)
+
+
+@dataclass
+class Flights:
+    """One worker's flights for one key, of which there is one at a time."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ended: int = 0
+    failure: Exception | None = None  # of the last one
+    wait: Deferred | None = None  # our own measure said so to the last one
+    renew_at: float = 0.0
 
 
 class SecretCache:
@@ -46,9 +65,9 @@ class SecretCache:
         self._clock = clock
         self._me = uuid.uuid4().hex
         self._known: dict[str, Secret] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._waits: dict[str, Waits] = {}
+        self._flights: defaultdict[str, Flights] = defaultdict(Flights)
         self._renewing: set[asyncio.Task[Secret]] = set()
+        self.lookups: Counter[tuple[str, str]] = Counter()  # by kind; hit or miss
 
     async def peek(self, kind: Kind, key: str) -> Secret | None:
         """A secret that serves and is at hand, here or in the store; nothing is minted."""
@@ -69,12 +88,15 @@ class SecretCache:
         Raises what `mint` raises; Deferred if another worker is at it for long.
         """
         found = await self.peek(kind, key)
+        self.lookups[kind.name, "miss" if found is None else "hit"] += 1
         if found is None:
             return await self._mint(kind, key, mint)
-        if kind.judge(found, self._clock()) == "refresh" and not self._lock(key).locked():
+        flights, now = self._flights[key], self._clock()
+        due = kind.judge(found, now) == "refresh" and now >= flights.renew_at
+        if due and not flights.lock.locked():
             task = asyncio.create_task(self._mint(kind, key, mint))
             self._renewing.add(task)
-            task.add_done_callback(self._renewed)
+            task.add_done_callback(partial(self._renewed, flights))
         return found
 
     async def close(self) -> None:
@@ -93,29 +115,41 @@ class SecretCache:
             await self._store.write([Change(key, found.version, {}, "", self._clock() + 1)])
 
     async def _mint(self, kind: Kind, key: str, mint: Mint) -> Secret:
-        async with self._lock(key):
+        flights = self._flights[key]
+        ended = flights.ended
+        async with flights.lock:
             known = self._known.get(key)
             if known and kind.judge(known, self._clock()) == "fresh":
                 return known  # another caller's flight brought it
-            wait = self._waits.get(key)
-            if wait and self._clock() < wait.until:
+            if flights.ended > ended and isinstance(flights.failure, kind.shared):
+                raise flights.failure.with_traceback(None)  # it failed for us as well
+            if flights.wait and self._clock() < flights.wait.until:
                 # One of those who want the same has a time for it: all of them have.
-                raise type(wait)(wait.until, str(wait))
-            taken = await self._take_off(kind, key)
-            if isinstance(taken, Secret):
-                return taken
+                raise Deferred(flights.wait.until, str(flights.wait))
+            flights.failure = flights.wait = None
             try:
-                made = await mint()
-            except BaseException as error:
-                if isinstance(error, Waits):
-                    self._waits[key] = error
-                await self._land(key, taken, None)
+                return await self._fly(kind, key, mint)
+            except Exception as error:
+                flights.failure = error
+                # GitHub's own pauses have one home, the gate; this is a place in our own line.
+                flights.wait = error if isinstance(error, Deferred) else None
                 raise
-            self._waits.pop(key, None)
-            self._known[key] = made
-            remember(made.value)
-            await self._land(key, taken, made)
-            return made
+            finally:
+                flights.ended += 1
+
+    async def _fly(self, kind: Kind, key: str, mint: Mint) -> Secret:
+        taken = await self._take_off(kind, key)
+        if isinstance(taken, Secret):
+            return taken
+        try:
+            made = await mint()
+        except BaseException:
+            await asyncio.shield(self._land(key, taken, None))
+            raise
+        self._known[key] = made
+        remember(made.value)
+        await asyncio.shield(self._land(key, taken, made))  # others wait for it, whoever gives up
+        return made
 
     async def _take_off(self, kind: Kind, key: str) -> Secret | Record:
         """The right to mint, as the record that says so; or the secret that another brought."""
@@ -127,7 +161,9 @@ class SecretCache:
             age = kind.judge(found, now) if found else "stale"
             if found and age == "fresh":
                 return found
-            if record is None or record.value.get("flight_until", 0.0) <= now:
+            flying = record is not None and record.value.get("flight_until", 0.0) > now
+            # One of our own has been cut short: there is no other while we are here.
+            if not flying or (record and record.value.get("flight") == self._me):
                 change = Change(
                     key,
                     record.version if record else 0,
@@ -176,12 +212,12 @@ class SecretCache:
             remember(found.value)
         return found
 
-    def _renewed(self, task: "asyncio.Task[Secret]") -> None:
+    def _renewed(self, flights: Flights, task: "asyncio.Task[Secret]") -> None:
         self._renewing.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error and not isinstance(error, Waits):
-            # The old one serves for a while; the next caller tries again.
+        if error is None:
+            return
+        flights.renew_at = self._clock() + RENEWAL_PAUSE_SECONDS
+        if not isinstance(error, Waits):
+            # The old one serves for a while; a later caller tries again.
             logger.warning("a token could not be renewed: %s", error)
-
-    def _lock(self, key: str) -> asyncio.Lock:
-        return self._locks.setdefault(key, asyncio.Lock())

@@ -15,7 +15,9 @@ from policy.token_cache import freshness
 SOUGHT_SECONDS = 3.0  # a sign-in and a token take GitHub about one
 
 REGISTRATION = Kind(
-    "registration", lambda secret, now: freshness(secret.minted_at, secret.expires_at, now)
+    "registration",
+    lambda secret, now: freshness(secret.minted_at, secret.expires_at, now),
+    shared=(Exception,),  # all ask the same
 )
 
 

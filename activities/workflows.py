@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFail
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from policy import names
+from policy import captions, names
 from policy.fleet import FleetState
 from policy.limits import Limits
 from policy.messages import Acquire, Claim, Release
@@ -62,12 +62,15 @@ class WorkflowActivities:
         signal, message = (
             ("acquire", permit.acquire) if permit.acquire else ("release", permit.release)
         )
+        caption = captions.semaphore(permit.repo)
         await self._client.start_workflow(
             names.REPO_SEMAPHORE,
             SemaphoreState(repo=permit.repo),
             id=names.semaphore_id(permit.repo),
             task_queue=names.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=caption.summary,
+            static_details=caption.details,
             start_signal=signal,
             start_signal_args=[message],
         )
@@ -76,12 +79,15 @@ class WorkflowActivities:
     async def ensure_semaphores(self, repos: Repos) -> None:
         """Start the semaphores that do not run: each rebuilds itself from its running jobs."""
         for repo in repos.repos:
+            caption = captions.semaphore(repo)
             await self._client.start_workflow(
                 names.REPO_SEMAPHORE,
                 SemaphoreState(repo=repo),
                 id=names.semaphore_id(repo),
                 task_queue=names.TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=caption.summary,
+                static_details=caption.details,
             )
 
     @activity.defn(name="ensure_fleet")
@@ -170,6 +176,8 @@ async def start_fleet(client: Client, limits: Limits) -> None:
         id=names.FLEET_ID,
         task_queue=names.TASK_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=captions.FLEET.summary,
+        static_details=captions.FLEET.details,
         start_signal="configure",
         start_signal_args=[limits],
     )

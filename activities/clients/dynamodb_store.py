@@ -1,19 +1,23 @@
 """The token store on DynamoDB: conditional writes, all or none; secrets sealed.
 
-Table `self-runners-tokens`: partition key `id` (text); `version` (number), `value` (JSON),
+Table `self-runners-tokens`: partition key `cacheKey` (text); `version` (number), `value` (JSON),
 `secret` (sealed), `expiresAt` (whole epoch seconds, the TTL attribute). DynamoDB deletes expired
 items up to days late (AWS, "Using time to live"): every reader and every condition compares.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from activities.clients.dynamodb_table import KEY_ATTRIBUTE
 from activities.clients.sealing import Sealer
 from activities.token_store import Change, Clock, Record, StoreUnavailable
 
@@ -32,20 +36,32 @@ BUSY = ("TransactionConflictException", "TransactionInProgressException")
 class DynamoDBStore:
     """The port activities/token_store.py."""
 
-    def __init__(self, client: "DynamoDBClient", table: str, sealer: Sealer, clock: Clock) -> None:
-        """`clock` gives epoch seconds. The client is used from threads, as boto3 allows."""
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        sealer: Sealer,
+        clock: Clock,
+        heard: Callable[[float, float], None] | None = None,
+    ) -> None:
+        """`clock` gives epoch seconds. The client is used from threads, as boto3 allows.
+
+        `heard` gets the time by AWS (epoch seconds) and how many seconds the answer took.
+        """
         self._client = client
         self._table = table
         self._sealer = sealer
         self._clock = clock
+        self._heard = heard
 
     async def read(self, *keys: str) -> dict[str, Record]:
         """As the port says."""
+        sent = time.monotonic()
         answer = await self._ask(
             lambda: self._client.batch_get_item(
                 RequestItems={
                     self._table: {
-                        "Keys": [{"id": {"S": key}} for key in dict.fromkeys(keys)],
+                        "Keys": [{KEY_ATTRIBUTE: {"S": key}} for key in dict.fromkeys(keys)],
                         "ConsistentRead": True,
                     }
                 }
@@ -53,11 +69,12 @@ class DynamoDBStore:
         )
         if answer.get("UnprocessedKeys"):
             raise StoreUnavailable(f"DynamoDB table {self._table} answers only in part")
+        self._tell(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""), sent)
         found: dict[str, Record] = {}
         for item in answer.get("Responses", {}).get(self._table, []):
             record = self._record(item)
             if record.expires_at > self._clock():
-                found[str(item["id"].get("S"))] = record
+                found[str(item[KEY_ATTRIBUTE].get("S"))] = record
         return found
 
     async def write(self, changes: Sequence[Change]) -> bool:
@@ -69,16 +86,22 @@ class DynamoDBStore:
             return False
         return True
 
+    def _tell(self, date: str, sent: float) -> None:
+        if self._heard:
+            with contextlib.suppress(ValueError):
+                said = parsedate_to_datetime(date).timestamp()
+                self._heard(said, time.monotonic() - sent)
+
     def _put(self, change: Change) -> "TransactWriteItemTypeDef":
         now = {":now": {"N": repr(self._clock())}}
-        absent = "attribute_not_exists(id) OR expiresAt <= :now"
+        absent = f"attribute_not_exists({KEY_ATTRIBUTE}) OR expiresAt <= :now"
         same = "version = :version AND expiresAt > :now"
         if change.version:
             condition, values = same, {**now, ":version": {"N": str(change.version)}}
         else:
             condition, values = absent, now
         item: dict[str, Any] = {
-            "id": {"S": change.key},
+            KEY_ATTRIBUTE: {"S": change.key},
             "version": {"N": str(change.next_version)},
             "value": {"S": json.dumps(change.value, sort_keys=True)},
             "expiresAt": {"N": str(math.ceil(change.expires_at))},  # TTL takes whole seconds
@@ -95,7 +118,7 @@ class DynamoDBStore:
         }
 
     def _record(self, item: dict[str, Any]) -> Record:
-        key, sealed = item["id"]["S"], item.get("secret", {}).get("S", "")
+        key, sealed = item[KEY_ATTRIBUTE]["S"], item.get("secret", {}).get("S", "")
         secret = self._sealer.open(sealed, key) if sealed else ""
         if secret is None:
             # Minted anew: the record stays as good as empty until then.

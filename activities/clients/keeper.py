@@ -1,11 +1,16 @@
-"""Keeps one runner process: locks its folder, runs the command, writes down how it ended.
+"""Keeps runner processes: locks a runner's folder, runs the command, writes down how it ended.
 
-Run as a program of its own (`python -I -S keeper.py FOLDER`), so that a runner outlives the worker
-that launched it and is launched once: the lock is held as long as the runner lives, whoever asks.
-Standard library only, and little of it: a hundred of these start in a burst.
+Run as a program of its own (`python -I -S keeper.py RUNNERS`), so that a runner outlives the
+worker that launched it and is launched once: the lock is held as long as the runner lives, whoever
+asks. A worker starts it once and asks it for each runner; it forks a keeper, which costs a tenth
+of starting another Python. Keepers outlive it as they outlive the worker. Standard library only.
+
+On standard input, a line each: `start NUMBER NAME` keeps the runner of RUNNERS/NAME, `stop NUMBER`
+ends a keeper. On standard output: `NUMBER started` once its runner runs, `NUMBER ended CODE`.
 """
 
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -16,8 +21,61 @@ import time
 LOOKS, LOOK_SECONDS = 20, 0.005  # whoever looks at a lock holds it for a moment
 
 
-def main(folder: str) -> int:
-    """Run the command of FOLDER/launch.json; 3 if another keeper or its runner has the folder."""
+def serve(runners: str) -> int:
+    """Keep runners as asked until standard input ends, which is when the worker does."""
+    numbers: dict[int, str] = {}  # by process
+    program = os.getpid()
+
+    def reap(_number: int, _frame: object) -> None:
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                code = os.waitstatus_to_exitcode(status)
+                _say(f"{numbers.pop(pid)} ended {code}")
+        except ChildProcessError:
+            return
+
+    gc.disable()
+    gc.freeze()  # what is shared with the keepers stays shared
+    signal.signal(signal.SIGCHLD, reap)
+    for line in sys.stdin:
+        what, number, *name = line.split()
+        # Not in the midst of this: an end is told once it is known whose it is.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        if what == "start":
+            pid = os.fork()
+            if not pid:
+                _keep(os.path.join(runners, name[0]), number, program)
+            numbers[pid] = number
+        else:
+            for pid, theirs in numbers.items():
+                if theirs == number:
+                    os.kill(pid, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+    return 0
+
+
+def _keep(folder: str, number: str, program: int) -> None:
+    """The life of a keeper's process, to its end."""
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        _let_go_of(0)
+        os.chdir(folder)  # so that one can see whose keeper it is
+        code = keep(folder, number, program)
+    finally:
+        os._exit(code)
+
+
+def keep(folder: str, number: str, program: int) -> int:
+    """Run the command of FOLDER/launch.json; 3 if another keeper or its runner has the folder.
+
+    Nothing is begun once the program is gone: nobody could take the order back.
+    """
     # The second lock is the runner's: it tells that a runner lives whose keeper was killed.
     alive = -1
     if _lock(folder, "lock") < 0 or (alive := _lock(folder, "runner.lock")) < 0:
@@ -45,6 +103,8 @@ def main(folder: str) -> int:
     signal.signal(signal.SIGTERM, stop)
     code = 127
     error = ""
+    if os.getppid() != program:
+        return 1
     try:
         child = subprocess.Popen(
             launch["command"],
@@ -60,7 +120,8 @@ def main(folder: str) -> int:
         error = f"{launch['command'][0]}: {problem.strerror}"
     else:
         _write(folder, "started.json", {"pid": os.getpid(), "runner_pid": child.pid})
-        _tell()
+        _say(f"{number} started")
+        _let_go_of(1)  # its reader may die
         if stopped:
             stop(signal.SIGTERM, None)
         _end_group(child.pid)
@@ -98,14 +159,17 @@ def _end_group(leader: int) -> None:
             pass
 
 
-def _tell() -> None:
-    """Say on standard output that the runner runs, then let go of it: its reader may die."""
+def _say(words: str) -> None:
+    """A line on standard output, in one piece; perhaps nobody reads any more."""
     try:
-        os.write(1, b"started\n")
+        os.write(1, f"{words}\n".encode())
     except OSError:
         pass
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
+
+
+def _let_go_of(descriptor: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, descriptor)
     os.close(nothing)
 
 
@@ -117,4 +181,4 @@ def _write(folder: str, name: str, content: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(serve(sys.argv[1]))

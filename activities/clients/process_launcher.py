@@ -14,25 +14,25 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from activities.errors import LaunchRefused
+from activities.clients.keepers import HAS_KEEPER, STARTED, UNKNOWN, Keeper, Keepers
+from activities.errors import LaunchRefused, LaunchUnavailable
 from activities.github import RunnerToken
+from activities.runner_environment import RunnerHome, harmless
 from activities.runners import LaunchRequest, RunnerReference
 
-KEEPER = Path(__file__).with_name("keeper.py")
 START_SECONDS = 20.0  # for a keeper to say that its runner has started, on a loaded machine
 POLL_SECONDS = 0.5  # only for runners that another worker's life started, without pidfd
+LOOK_SECONDS = 5.0  # between looks for runners whose worker has ended before them
 KILL_AFTER_SECONDS = 10.0
 ACKNOWLEDGED = "acknowledged"
 NAME_KEPT_SECONDS = 3600.0  # a launch is tried for ten minutes at most
-HAS_KEEPER = 3  # a keeper's exit code: another one has the folder
-INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SHELL")
+LOOK_FOR_GRAVES_SECONDS = 60.0
 
 
 class ProcessLauncher:
@@ -42,21 +42,15 @@ class ProcessLauncher:
         self,
         folder: Path,
         command: list[str],
-        *,
-        github_url: str,
-        api_url: str,
-        scope: str = "repository",
-        group: str = "",
+        home: RunnerHome,
         environment: dict[str, str] | None = None,
     ) -> None:
         """`command` runs one runner in an empty folder; docs/runners.md has its environment."""
         self._folder = folder
         self._command = command
-        self._github_url = github_url.rstrip("/")
-        self._api_url = api_url
-        self._scope = scope
-        self._group = group
+        self._home = home
         self._environment = environment or {}
+        self._keepers = Keepers(folder)
         self._watched: dict[str, asyncio.Task[None]] = {}
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._ended: asyncio.Queue[RunnerReference] = asyncio.Queue()
@@ -82,6 +76,14 @@ class ProcessLauncher:
                 await self._forget(request.name)
                 raise LaunchRefused(f"runner.command cannot be run: {ended['error']}")
             return self._reference(folder)
+
+    async def find(self, name: str, attempt: int) -> RunnerReference | None:
+        """As the port says, at every try: a folder is quickly looked at."""
+        folder = self._folder / name
+        if not (folder / "launch.json").exists() or (folder / ACKNOWLEDGED).exists():
+            return None
+        found = self._reference(folder)
+        return found if found.alive or found.provider_id else None
 
     async def all(self) -> list[RunnerReference]:
         """All runners that are alive, or whose end nobody has acknowledged."""
@@ -111,8 +113,13 @@ class ProcessLauncher:
                         await _gone(folder)
 
     async def ended(self) -> AsyncIterator[RunnerReference]:
-        """Runners as they end, those first that ended while nobody watched."""
+        """Runners as they end, those first that ended while nobody watched.
+
+        Of several workers on one machine, each tells of the runners that it launched itself; of
+        those of a worker that has ended, whoever looks first.
+        """
         await asyncio.to_thread(_sweep, self._folder)
+        looked_at = -LOOK_FOR_GRAVES_SECONDS
         for reference in await self.all():
             name, folder = reference.name, self._folder / reference.name
             if name in self._watched or name in self._busy:
@@ -123,7 +130,18 @@ class ProcessLauncher:
                 continue
             self._watch(name, None)
         while True:
-            reference = await self._ended.get()
+            # Not at each end: in an hour there may be ten thousand of them to look through.
+            if time.monotonic() >= looked_at + LOOK_FOR_GRAVES_SECONDS:
+                await asyncio.to_thread(_forget_names, self._folder)
+                looked_at = time.monotonic()
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    reference = await self._ended.get()
+            except TimeoutError:
+                for name in await asyncio.to_thread(_unheard, self._folder):
+                    if name not in self._watched and name not in self._busy:
+                        self._watch(name, None)
+                continue
             # Forgotten since: its launch was refused. Alive again: its end will be told anew.
             if reference.name in self._watched and not _alive(self._folder / reference.name):
                 yield reference
@@ -150,6 +168,7 @@ class ProcessLauncher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._keepers.close()
 
     def _alone(self, name: str) -> asyncio.Lock:
         """One at a time may launch this runner or delete its folder."""
@@ -157,28 +176,18 @@ class ProcessLauncher:
 
     async def _start(self, folder: Path, request: LaunchRequest, token: RunnerToken) -> None:
         self._prepare(folder, request, token)
-        keeper = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-S",
-            str(KEEPER),
-            str(folder),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        keeper = await self._keepers.ask(request.name)
         self._watch(request.name, keeper)
         try:
-            # Its word that the runner runs, or the end of the pipe: then it is over already.
-            said = keeper.stdout and await keeper.stdout.readline()
-            if not said and await keeper.wait() != HAS_KEEPER and not _begun(folder):
+            said = await asyncio.shield(keeper.word)
+            if said not in (STARTED, HAS_KEEPER) and not _begun(folder):
                 await self._forget(request.name)
+                if said == UNKNOWN:
+                    raise LaunchUnavailable("the program that keeps runners was killed")
                 raise LaunchRefused(f"the keeper of {request.name} ended before its runner began")
         except asyncio.CancelledError:
             if not _begun(folder):  # a runner must not begin after we said that it did not
-                with contextlib.suppress(ProcessLookupError):
-                    keeper.terminate()
+                await keeper.stop()
             raise
 
     async def _forget(self, name: str) -> None:
@@ -192,20 +201,14 @@ class ProcessLauncher:
         (folder / "work").mkdir(exist_ok=True, mode=0o700)
         (folder / "started.json").unlink(missing_ok=True)  # of a keeper that was killed
         secret = folder / "token"
-        owner = request.repo.partition("/")[0]
-        target = owner if self._scope == "organization" else request.repo
         kind = "PENSTOCK_RUNNER_JITCONFIG_FILE" if token.jit else "PENSTOCK_RUNNER_TOKEN_FILE"
         launch = {
             "workflow_id": request.workflow_id,
             "command": self._command,
             "environment": {
-                "PENSTOCK_GITHUB_URL": self._api_url,
-                "PENSTOCK_RUNNER_URL": f"{self._github_url}/{target}",
-                "PENSTOCK_RUNNER_NAME": request.name,
-                "PENSTOCK_RUNNER_LABELS": ",".join(request.labels),
-                **({"PENSTOCK_RUNNER_GROUP": self._group} if self._group else {}),
+                **self._home.environment(request),
                 kind: str(secret),
-                **_harmless(os.environ),
+                **harmless(os.environ),
                 **self._environment,
             },
         }
@@ -228,27 +231,18 @@ class ProcessLauncher:
             alive=_alive(folder),
         )
 
-    def _watch(self, name: str, keeper: asyncio.subprocess.Process | None) -> None:
+    def _watch(self, name: str, keeper: Keeper | None) -> None:
         self._watched[name] = asyncio.create_task(self._follow(name, keeper))
 
-    async def _follow(self, name: str, keeper: asyncio.subprocess.Process | None) -> None:
+    async def _follow(self, name: str, keeper: Keeper | None) -> None:
         folder = self._folder / name
         if keeper is not None:
-            await keeper.wait()
+            await asyncio.wait([keeper.word])
         await _gone(folder)  # started in another worker's life, or its keeper was killed
         (folder / "token").unlink(missing_ok=True)
         watched = self._watched.get(name) is asyncio.current_task()
         if watched and (folder / "launch.json").exists():  # else its end is known already
             await self._ended.put(self._reference(folder))
-
-
-def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a runner may inherit: a job is other people's code, and must see no key of ours."""
-    return {
-        key: value
-        for key, value in environment.items()
-        if key in INHERITED or key.startswith("LC_")
-    }
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -299,10 +293,30 @@ def _bury(folder: Path) -> None:
     """Delete what a runner left, but not how it was launched and ended; that goes later."""
     shutil.rmtree(folder / "work", ignore_errors=True)
     (folder / ACKNOWLEDGED).touch()
-    for grave in folder.parent.glob(f"[!.]*/{ACKNOWLEDGED}"):
+
+
+def _forget_names(runners: Path) -> None:
+    """Delete what is left of the runners whose names have been kept for long enough."""
+    for grave in runners.glob(f"[!.]*/{ACKNOWLEDGED}"):
         with contextlib.suppress(FileNotFoundError):
             if time.time() - grave.stat().st_mtime > NAME_KEPT_SECONDS:
                 _delete(grave.parent)
+
+
+def _unheard(folder: Path) -> list[str]:
+    """Runners that ended a while ago, and nobody has acknowledged it: their worker has ended."""
+    names: list[str] = []
+    for launch in folder.glob("[!.]*/launch.json"):
+        runner = launch.parent
+        if (runner / ACKNOWLEDGED).exists() or _alive(runner):
+            continue
+        last = runner / "ended.json"
+        if not last.exists():  # its keeper was killed with it, or it is about to begin
+            last = runner / "started.json"
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - last.stat().st_mtime > LOOK_SECONDS:
+                names.append(runner.name)
+    return names
 
 
 def _sweep(folder: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 
@@ -14,10 +15,12 @@ from embedded import ports
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "an-unmistakable-aws-secret",
+    "AWS_SESSION_TOKEN": "an-unmistakable-session-token",
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-START_SECONDS = 40
+START_SECONDS = 150
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @asynccontextmanager
@@ -25,7 +28,8 @@ async def moto() -> AsyncGenerator[Aws]:
     """AWS inside the block."""
     port = ports.free("127.0.0.1", 0)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)),
+        *(sys.executable, "-m", "tests.activities.serial_moto", str(port)),
+        cwd=ROOT,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, **ENVIRONMENT},

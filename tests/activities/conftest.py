@@ -1,15 +1,18 @@
 """Parts that several tests of the activities use."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
+from activities.clients import aws as adapter
 from activities.clients.aws import Aws
 from demo.site import Site
 from tests.activities.aws import ENVIRONMENT, moto
 from tests.activities.hub import Hub, site_in
 from tests.activities.launching import Runners
+from tests.support import PATIENCE
 
 
 @pytest.fixture
@@ -44,5 +47,12 @@ async def aws() -> AsyncGenerator[Aws]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        # Moto loads what it knows of a service when it is first asked, which takes its time where
+        # the machine is busy: nobody gives up here after our five seconds, and the processes of
+        # tests find the most used services loaded.
+        patch.setattr(adapter._CONFIG, "connect_timeout", PATIENCE)
+        patch.setattr(adapter._CONFIG, "read_timeout", PATIENCE)
         async with moto() as made:
+            await asyncio.to_thread(made.dynamodb().list_tables)
+            await asyncio.to_thread(made.sqs().list_queues)
             yield made

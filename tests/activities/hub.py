@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from activities.clients.github import Credentials, GitHubClient
+from activities.clients.github import Credentials, GitHubClient, GitHubClock
 from activities.meter import Budget, Meter, Throttled
 from activities.secret_cache import SecretCache
 from activities.token_store import MemoryStore, TokenStore
@@ -33,6 +33,10 @@ class Clock:
         """Epoch seconds."""
         return self._began + self.ahead
 
+    def catch_up(self) -> None:
+        """Let it be as late as it is: what GitHub did meanwhile lies in the past."""
+        self._began = time.time()
+
 
 class Hub:
     """GitHub, emptied for each test; counts its calls."""
@@ -41,7 +45,7 @@ class Hub:
         self.site = site
         self.call = site.call
         self.clock = Clock()
-        self._made: list[GitHubClient] = []
+        self._made: list[GitHubSide] = []
         self._processes: list[asyncio.subprocess.Process] = []
         self._seen = 0
 
@@ -58,17 +62,20 @@ class Hub:
         store: TokenStore | None = None,
         throttled: Throttled | None = None,
         jit: bool = False,
+        clock: GitHubClock | None = None,
         **how: Any,
     ) -> GitHubSide:
         """One worker's side of GitHub; without credentials it is the App."""
         credentials = credentials or Credentials(APP_ID, self.key)
-        store = store or MemoryStore(self.clock)
-        meter = Meter(store, budget, self.clock, throttled, jit=jit)
-        cache = SecretCache(store, self.clock)
+        # The simulator's `Date` goes on while a test runs, for up to 240 s; ours stands still.
+        clock = clock or GitHubClock(self.clock, tolerance=300.0)
+        store = store or MemoryStore(clock)
+        meter = Meter(store, budget, clock, throttled, jit=jit)
+        cache = SecretCache(store, clock)
         url = how.pop("url", self.site.url)
-        made = GitHubClient(url, credentials, meter=meter, cache=cache, clock=self.clock, **how)
-        self._made.append(made)
-        return GitHubSide(made, cache, meter, credentials)
+        made = GitHubClient(url, credentials, meter=meter, cache=cache, clock=clock, **how)
+        self._made.append(GitHubSide(made, cache, meter, credentials, clock))
+        return self._made[-1]
 
     def client(self, credentials: Credentials | None = None, **how: Any) -> GitHubClient:
         """The client alone."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from activities.clients.process_launcher import ProcessLauncher
 from activities.github import RunnerToken
+from activities.runner_environment import RunnerHome
 from activities.runners import LaunchRequest, RunnerReference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,8 +68,7 @@ class Runners:
         made = ProcessLauncher(
             self.folder,
             list(command) or ["/bin/sh", "-c", script],
-            github_url="http://github.test/",
-            api_url="http://api.github.test",
+            home=RunnerHome("http://github.test/", "http://api.github.test"),
             environment={"WORDS": str(self.words.path)},
         )
         self._made.append(made)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from activities.clients.process_launcher import ProcessLauncher
+from activities.runner_environment import RunnerHome
 from tests.activities.launching import TOKEN, request
 
 
@@ -21,8 +22,7 @@ async def main(folder: str, words: str, script: str, moment: str) -> None:
     launcher = ProcessLauncher(
         Path(folder),
         ["/bin/sh", "-c", script],
-        github_url="http://github.test",
-        api_url="http://api.github.test",
+        home=RunnerHome("http://github.test", "http://api.github.test"),
         environment={"WORDS": words},
     )
 

@@ -80,10 +80,9 @@ async def test_a_rate_limit_says_until_when(hub, kind, how, seconds):
     client = hub.client()
     await client.registration_token(REPO)
     await hub.break_(kind, **how)
-    before = time.time()
     with pytest.raises(RateLimited) as caught:
         await client.registration_token(REPO)
-    assert before + seconds - 1.1 <= caught.value.until <= time.time() + seconds + 1.1
+    assert hub.clock() + seconds - 1.1 <= caught.value.until <= time.time() + seconds + 3
 
 
 async def test_a_rate_limit_while_signing_in_is_one_too(hub):
@@ -118,6 +117,32 @@ async def test_silence(hub, monkeypatch):
     with pytest.raises(GitHubUnavailable, match="ReadTimeout") as caught:
         await client.registration_token(REPO)
     assert PAT not in told(caught.value)
+
+
+async def test_an_answer_that_comes_in_drops(hub, monkeypatch):
+    """No pause between two bytes is long enough; the whole is."""
+    monkeypatch.setattr(github_http, "WHOLE_SECONDS", 0.5)
+    over = asyncio.Event()
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 10000\r\n\r\n")
+        while not over.is_set():
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+        writer.close()
+
+    server = await asyncio.start_server(drop, "127.0.0.1", 0)
+    try:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = hub.client(github.Credentials(token=PAT), url=url)
+        with pytest.raises(GitHubUnavailable, match="TimeoutError"):
+            await client.registration_token(REPO)
+        await client.close()
+    finally:
+        over.set()
+        server.close()
+        await server.wait_closed()
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from activities.clients import process_launcher
 from tests.activities.launching import (
+    SECONDS,
     TOKEN,
     exit_of,
     in_another_life,
@@ -52,6 +53,28 @@ async def test_an_end_is_told_until_it_is_acknowledged(runners):
     await second.acknowledge(end.name)
     assert await second.all() == []
     assert await no_more(runners.launcher(), 0.2)
+
+
+@pytest.mark.parametrize("keeper_too", [False, True])
+async def test_another_worker_tells_of_the_runners_of_one_that_ended(
+    runners, monkeypatch, keeper_too
+):
+    """Two workers on a machine, one is stopped: its runner's end is told by the other."""
+    monkeypatch.setattr(process_launcher, "LOOK_SECONDS", 0.1)
+    stopped, other = runners.launcher(TALK), runners.launcher("exit 0")
+    ends = other.ended()
+    await other.launch(request(2), TOKEN)
+    assert (await anext(ends)).name == "penstock-2-1", "its look at the start is over"
+    await other.acknowledge("penstock-2-1")
+    launched = await stopped.launch(request(1), TOKEN)
+    pid = int(await runners.word())
+    await stopped.close()
+    if keeper_too:
+        os.kill(runners.file(launched.name, "started.json")["pid"], signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(SECONDS):
+        assert (await anext(ends)).name == launched.name
+    await ends.aclose()
 
 
 async def test_exactly_those_that_ended_unwatched_are_told_first(runners):

@@ -5,12 +5,14 @@ import os
 import signal
 import stat
 import sys
+import time
 
 import pytest
 
-from activities.clients.process_launcher import ProcessLauncher
+from activities.clients.process_launcher import ACKNOWLEDGED, NAME_KEPT_SECONDS, ProcessLauncher
 from activities.errors import LaunchRefused
 from activities.github import RunnerToken
+from activities.runner_environment import RunnerHome
 from activities.runners import LaunchRequest
 from demo.site import SIMULATOR
 from tests.activities.launching import (
@@ -18,13 +20,24 @@ from tests.activities.launching import (
     TOKEN,
     exit_of,
     in_another_life,
+    is_ours,
     lives,
     no_more,
+    processes,
     request,
     take,
 )
+from tests.support import until
 
 TALK = 'echo $$ > "$WORDS"; exec sleep 60'
+CANARIES = {
+    "PENSTOCK_GITHUB__TOKEN": "canary-1",
+    "PENSTOCK_GATEWAY__WEBHOOK_SECRET": "canary-2",
+    "AWS_SECRET_ACCESS_KEY": "canary-3",
+    "AWS_SESSION_TOKEN": "canary-4",
+    "TEMPORAL_API_KEY": "canary-5",
+    "GITHUB_TOKEN": "canary-6",
+}
 
 
 async def test_a_launch_tells_who_runs_for_whom(runners):
@@ -65,6 +78,33 @@ async def test_calls_at_once_start_one_runner_with_one_end(runners):
     assert await no_more(launcher)
 
 
+async def test_a_name_is_kept_for_an_hour_after_its_end(runners):
+    """A launch that is tried late finds that its runner has come and gone; then no more."""
+    launcher = runners.launcher("exit 0")
+    ends = []
+    for job in (1, 2):
+        await launcher.launch(request(job), TOKEN)
+        ends += await take(launcher)
+        await launcher.acknowledge(ends[-1].name)
+    old, young = (runners.folder / end.name for end in ends)
+    long_ago = time.time() - NAME_KEPT_SECONDS - 1
+    os.utime(old / ACKNOWLEDGED, (long_ago, long_ago))
+    assert await no_more(launcher)
+    assert (old.exists(), young.exists()) == (False, True)
+    assert not (await launcher.launch(request(2), TOKEN)).alive
+
+
+async def test_a_try_finds_only_what_was_begun_and_not_yet_told(runners):
+    """Nothing under a name that was never launched, or whose end its job has heard."""
+    launcher = runners.launcher("exit 0")
+    assert await launcher.find("penstock-1-1", 2) is None
+    launched = await launcher.launch(request(), TOKEN)
+    (end,) = await take(launcher)
+    assert (await launcher.find(launched.name, 2)) == end
+    await launcher.acknowledge(end.name)
+    assert await launcher.find(launched.name, 2) is None
+
+
 async def test_two_workers_at_once_start_one_runner(runners):
     """The folder's lock decides between two launchers that know nothing of each other."""
     both = [runners.launcher(TALK), runners.launcher(TALK)]
@@ -84,6 +124,14 @@ async def test_a_runner_outlives_a_worker_that_was_killed(runners):
     assert await launcher.launch(request(), TOKEN) == found
     assert runners.words.silent
     assert lives(pid)
+
+    async def alone():  # the program that forked its keeper has ended with its worker
+        return {one for one in processes() if is_ours(one, runners.folder)} == {
+            pid,
+            int(found.provider_id),
+        }
+
+    await until(alone)
     await launcher.stop(found.name)
     (end,) = await take(launcher)
     assert (end.name, end.workflow_id, end.alive) == (found.name, found.workflow_id, False)
@@ -117,15 +165,7 @@ async def test_a_token_goes_with_its_runner_when_nobody_watches(runners):
 
 async def test_a_runner_gets_its_instructions_and_no_key_of_ours(runners, monkeypatch):
     """Its environment is what docs/runners.md says; a job is other people's code."""
-    canaries = {
-        "PENSTOCK_GITHUB__TOKEN": "canary-1",
-        "PENSTOCK_GATEWAY__WEBHOOK_SECRET": "canary-2",
-        "AWS_SECRET_ACCESS_KEY": "canary-3",
-        "AWS_SESSION_TOKEN": "canary-4",
-        "TEMPORAL_API_KEY": "canary-5",
-        "GITHUB_TOKEN": "canary-6",
-    }
-    for key, value in canaries.items():
+    for key, value in CANARIES.items():
         monkeypatch.setenv(key, value)
     monkeypatch.setenv("LC_ALL", "C")
     launcher = runners.launcher("env > env.txt; pwd > pwd.txt; ls -a > ls.txt")
@@ -152,6 +192,24 @@ async def test_a_runner_gets_its_instructions_and_no_key_of_ours(runners, monkey
         "pwd.txt",
         "ls.txt",
     }
+
+
+async def test_a_job_reads_no_key_of_ours_at_its_keeper(runners, monkeypatch):
+    """Same user, so the job may: what the kernel shows it of its parent, as of itself."""
+    for key, value in {**CANARIES, "LC_ALL": "C", "LD_LIBRARY_PATH": "/a/python/lib"}.items():
+        monkeypatch.setenv(key, value)
+    script = 'for who in $PPID $$; do tr "\\0" "\\n" < /proc/$who/environ > env.$who; done; '
+    launcher = runners.launcher(f"{script}{TALK}")
+    reference = await launcher.launch(request(), TOKEN)
+    runner = int(await runners.word())
+    keeper = runners.file(reference.name, "started.json")["pid"]
+    work = runners.folder / reference.name / "work"
+    of_keeper, of_runner = ((work / f"env.{pid}").read_text() for pid in (keeper, runner))
+    assert "LC_ALL=C" in of_keeper, "it was read"
+    assert "LC_ALL=C" in of_runner, "it was read"
+    assert "canary" not in of_keeper + of_runner
+    assert "LD_LIBRARY_PATH=/a/python/lib" in of_keeper, "its Python may need it"
+    assert "LD_LIBRARY_PATH" not in of_runner
 
 
 async def test_a_jit_configuration_comes_by_a_file_of_its_own_name(runners):
@@ -193,8 +251,7 @@ async def test_the_simulators_runner_does_a_job(site, runners):
     launcher = ProcessLauncher(
         runners.folder,
         [sys.executable, "-I", "-S", str(SIMULATOR / "runner" / "__main__.py")],
-        github_url=site.url,
-        api_url=site.url,
+        home=RunnerHome(site.url, site.url),
     )
     try:
         wanted = LaunchRequest("w", "acme/api", f"penstock-{job}-1", ["linux"])

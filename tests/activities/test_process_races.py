@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from activities.clients import process_launcher
-from activities.errors import LaunchRefused
+from activities.errors import LaunchRefused, LaunchUnavailable
 from tests.activities.launching import (
     TOKEN,
     exit_of,
@@ -18,6 +18,7 @@ from tests.activities.launching import (
     request,
     take,
 )
+from tests.support import until
 
 TALK = 'echo $$ > "$WORDS"; exec sleep 60'
 NAME = "penstock-1-1"
@@ -78,6 +79,51 @@ async def test_a_keeper_that_hangs_is_ended_with_its_launch(runners, monkeypatch
     reader = os.open(runners.folder / NAME / "runner.log", os.O_RDONLY | os.O_NONBLOCK)
     assert [end.alive for end in await take(launcher)] == [False]
     os.close(reader)
+    assert runners.words.silent
+
+
+async def test_the_program_that_keeps_runners_is_killed(runners):
+    """Its keepers keep on, and the next launch starts another one."""
+    launcher = runners.launcher(TALK)
+    first = await launcher.launch(request(), TOKEN)
+    await runners.word()
+    os.kill(parent_of(int(first.provider_id)), 9)
+
+    async def launched():
+        try:
+            return await launcher.launch(request(2), TOKEN)
+        except LaunchUnavailable:  # asked in the moment of its death: Temporal tries again
+            return None
+
+    second = await until(launched)
+    await runners.word()
+    assert await launcher.all() == [first, second]
+    await launcher.stop(second.name)
+    await launcher.stop(first.name)
+    assert {end.name for end in await take(launcher, 2)} == {first.name, second.name}
+
+
+async def test_a_launch_whose_program_is_killed_is_tried_again(runners):
+    """A keeper that had begun nothing begins nothing afterwards; the second try does."""
+    (runners.folder / NAME).mkdir(parents=True)
+    log = runners.folder / NAME / "runner.log"
+    os.mkfifo(log)  # where the keeper stops, until somebody reads
+    launcher = runners.launcher(TALK)
+    launch = asyncio.create_task(launcher.launch(request(), TOKEN))
+
+    async def locked():
+        return holder(runners.folder / NAME / "runner.lock")
+
+    program = parent_of(await until(locked))
+    os.kill(program, 9)
+    await exit_of(program)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(LaunchUnavailable, match="was killed"):
+        await launch
+    os.close(reader)
+    assert runners.words.silent
+    assert (await launcher.launch(request(), TOKEN)).alive
+    await runners.word()
     assert runners.words.silent
 
 
@@ -162,6 +208,13 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
+def holder(path: Path) -> int:
+    """The process that holds this file's lock; 0 for none."""
+    number = f":{path.stat().st_ino} " if path.exists() else "none"
+    held = [line for line in Path("/proc/locks").read_text().splitlines() if number in line]
+    return int(held[0].split()[4]) if held else 0
+
+
 async def test_a_launch_repeated_after_the_runners_end_starts_no_other(runners):
     """The answer of the first try was lost; its runner came, went, and was acknowledged."""
     launcher = runners.launcher('echo once > "$WORDS"')
@@ -177,8 +230,3 @@ async def test_a_launch_repeated_after_the_runners_end_starts_no_other(runners):
     assert await no_more(another, 0.2)
     assert runners.words.silent
     assert not (runners.folder / NAME / "work").exists()
-    os.utime(runners.folder / NAME / process_launcher.ACKNOWLEDGED, (0, 0))
-    await launcher.launch(request(2), TOKEN)
-    await take(launcher)
-    await launcher.acknowledge("penstock-2-1")
-    assert not (runners.folder / NAME).exists(), "its name is kept for ever"

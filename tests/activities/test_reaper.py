@@ -1,6 +1,7 @@
 """Leases of dead holders: freed once their runner is seen off, and no sooner."""
 
 import pytest
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.maintenance import MaintenanceActivities
@@ -82,6 +83,18 @@ async def test_a_busy_runner_keeps_its_lease(reap, hub):
     assert await hub.site.wait("runners_gone")
     assert await reap(1) == ["1"]
     assert not lives(pid)
+
+
+async def test_a_refusal_is_not_asked_for_again_and_again(reap, hub):
+    """A permission that is gone: the runner lives, its lease stays, the next look asks once."""
+    pid = await reap.launch(1)
+    await reap.github.jit_config(REPO, names.runner_name(1, 1), ["linux"])
+    await hub.break_("status", status=403, message="Resource not accessible", method="DELETE")
+    with pytest.raises(ApplicationError, match="403 Resource not accessible") as caught:
+        await reap(1)
+    assert caught.value.non_retryable
+    assert lives(pid)
+    assert await reap(1) == ["1"]
 
 
 async def test_an_emergency_stops_all(reap):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import logging
 
 import jwt
@@ -44,12 +45,19 @@ def test_what_looks_like_a_secret_is_hidden(secret):
 
 
 def test_headers_and_configurations_are_hidden():
-    """A bearer of any form; GitHub's answer to generate-jitconfig."""
+    """A bearer of any form; GitHub's answers, also quoted once more."""
     assert "abc.def-123_xyz" not in redacted("Authorization: Bearer abc.def-123_xyz")
     config = base64.b64encode(b'{".runner": "eyJBZ2VudElkIjogN30="}').decode()
     assert config not in redacted(f"config {config} end")
     assert redacted(f"config {config} end").endswith(" end")
-    assert "RVhBTVBMRQ" not in redacted('{"encoded_jit_config": "RVhBTVBMRQ=="}')
+    for space in ("", " "):
+        for field in ("token", "encoded_jit_config"):
+            answer = json.dumps({field: "AABF3JGZDX3P5PMEXLND6TS6FCWO6", "n": 1}).replace(
+                ": ", f":{space}"
+            )
+            for text in (answer, json.dumps({"body": answer}), repr(answer.encode())):
+                assert "AABF3" not in redacted(text)
+                assert '"n' in redacted(text).replace("\\", "")
 
 
 def test_ordinary_words_stay():
@@ -65,6 +73,16 @@ def test_a_known_secret_is_hidden_whatever_it_looks_like():
     remember("short")
     assert redacted("x AABBCCDDEEFFGGHHIIJJ-and-longer y") == f"x {HIDDEN} y"
     assert redacted("in short") == "in short"
+
+
+def test_the_secrets_of_the_configuration_are_never_forgotten():
+    """A thousand tokens later; of those the oldest is."""
+    remember("a-secret-of-the-configuration", lasting=True)
+    for number in range(1001):
+        remember(f"a-token-of-github-{number:04}-")
+    assert redacted("x a-secret-of-the-configuration y") == f"x {HIDDEN} y"
+    assert redacted("x a-token-of-github-1000- y") == f"x {HIDDEN} y"
+    assert redacted("x a-token-of-github-0000- y") != f"x {HIDDEN} y"
 
 
 def test_no_line_of_a_log_shows_a_secret():
@@ -87,3 +105,17 @@ def test_no_line_of_a_log_shows_a_secret():
     assert "could not use" in said
     assert "Traceback" in said
     assert not any(secret in said for secret in SECRETS)
+
+
+def test_libraries_do_not_write_down_what_goes_over_the_wire():
+    """At DEBUG botocore tells bodies, signatures and session tokens."""
+    root = logging.getLogger()
+    level = root.level
+    try:
+        root.setLevel(logging.DEBUG)
+        guard_logs()
+        for name in ("botocore.endpoint", "botocore.auth", "urllib3.connectionpool", "httpcore"):
+            assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
+        assert logging.getLogger("activities.meter").isEnabledFor(logging.DEBUG)
+    finally:
+        root.setLevel(level)

@@ -129,7 +129,7 @@ async def test_secrets_lie_sealed_and_what_cannot_be_opened_counts_as_none(aws, 
     items = (await asyncio.to_thread(client.scan, TableName=table))["Items"]
     assert items[0]["secret"]["S"].startswith("v1.k2.")
     assert (await store.read("a"))["a"].secret == "", "the old key alone opens it no more"
-    moved = {**items[0], "id": {"S": "b"}}
+    moved = {**items[0], "cacheKey": {"S": "b"}}
     await asyncio.to_thread(client.put_item, TableName=table, Item=moved)
     assert (await rotated.read("b"))["b"].secret == ""
 
@@ -163,6 +163,8 @@ async def test_a_table_is_made_once_and_looked_at(aws, table):
     assert not await dynamodb_table.make(client, table)
     assert await dynamodb_table.wrong(client, table) == ""
     assert await dynamodb_table.wrong(client, "none-such") == "it does not exist"
+    described = (await asyncio.to_thread(client.describe_table, TableName=table))["Table"]
+    assert described["KeySchema"] == [{"AttributeName": "cacheKey", "KeyType": "HASH"}]
     await asyncio.to_thread(
         client.create_table,
         TableName=f"other-{table}",
@@ -171,6 +173,18 @@ async def test_a_table_is_made_once_and_looked_at(aws, table):
         BillingMode="PAY_PER_REQUEST",
     )
     assert "partition key" in await dynamodb_table.wrong(client, f"other-{table}")
+
+
+async def test_a_table_whose_making_was_cut_short_is_made_ready(aws, table):
+    """There is one, but nothing expires in it: the next setup mends that."""
+    client = aws.dynamodb()
+    off = {"Enabled": False, "AttributeName": "expiresAt"}
+    await asyncio.to_thread(
+        client.update_time_to_live, TableName=table, TimeToLiveSpecification=off
+    )
+    assert await dynamodb_table.wrong(client, table) == "its TTL is not on expiresAt"
+    assert await dynamodb_table.make(client, table)
+    assert await dynamodb_table.wrong(client, table) == ""
 
 
 async def test_a_secret_of_secrets_manager(aws):

@@ -8,11 +8,12 @@ import pytest
 
 from activities.clients import dynamodb_table
 from activities.clients.dynamodb_store import DynamoDBStore
+from activities.clients.github import GitHubClock
 from activities.clients.sealing import Sealer, new_key
 from activities.errors import Deferred, GitHubUnavailable, RateLimited, Waits
 from activities.meter import Budget
 from activities.secret_cache import FLIGHT_SECONDS
-from activities.token_store import MemoryStore
+from activities.token_store import MemoryStore, Record
 from activities.tokens import REGISTRATION, Tokens
 from policy.token_bucket import Rate
 from tests.activities.hub import WIDE
@@ -27,7 +28,11 @@ async def stores(hub, aws):
     """Makes stores on one table, each with an AWS client of its own."""
     name, keys = f"tokens-{uuid.uuid4()}", {"k": new_key()}
     await dynamodb_table.make(aws.dynamodb(), name)
-    return lambda: DynamoDBStore(aws.dynamodb(), name, Sealer(keys), hub.clock)
+
+    def one(clock=hub.clock, heard=None):
+        return DynamoDBStore(aws.dynamodb(), name, Sealer(keys), clock, heard)
+
+    return one
 
 
 async def test_five_hundred_jobs_of_ten_repositories(hub, stores):
@@ -90,6 +95,41 @@ async def test_what_one_was_refused_the_other_does_not_ask(hub, stores):
         await first.client.registration_token(REPO)
 
 
+async def test_a_worker_whose_clock_is_ahead_keeps_githubs_time_too(hub, stores):
+    """By the `Date` of GitHub's answers; before the first of them by that of AWS."""
+    ahead = [GitHubClock(lambda: hub.clock() + 300) for _ in range(2)]
+    first = hub.side(store=stores())
+    known, new = (hub.side(store=stores(clock, clock.hint), clock=clock) for clock in ahead)
+    assert (await known.client.job(REPO, "1")).status == "missing"
+    assert known.clock.skew == pytest.approx(-300, abs=5)
+    await hub.break_("secondary_limit", retry_after=120)
+    with pytest.raises(RateLimited):
+        await first.client.job(REPO, "2")
+    await hub.calls()
+    for side in (known, new):
+        with pytest.raises(RateLimited) as caught:
+            await side.client.registration_token(REPO)
+        assert caught.value.until == pytest.approx(hub.clock() + 120, abs=2)
+        assert caught.value.until - side.clock() == pytest.approx(120, abs=7)
+    assert await hub.calls() == []
+
+
+def test_who_knows_the_time_best_sets_the_clock():
+    """A hint until GitHub has spoken; what the network took and whole seconds do not count."""
+    clock = GitHubClock(lambda: 1000.0)
+    clock.heard(1003.0, 0.2)
+    assert clock() == 1000.0
+    clock = GitHubClock(lambda: 1000.0)
+    clock.hint(1100.0, 0.0)
+    assert clock() == 1100.5
+    clock.heard(900.0, 1.0)
+    assert clock() == 901.0
+    clock.hint(1100.0, 0.0)
+    assert clock() == 901.0
+    clock.heard(1008.0, 9.0)
+    assert clock.skew == 0.0, "it took so long that both may be right"
+
+
 async def test_a_flight_of_a_dead_worker_is_taken_over(hub):
     """It took off and was killed: for half a minute the others wait, then another mints."""
     store = MemoryStore(hub.clock)
@@ -105,6 +145,13 @@ async def test_a_flight_of_a_dead_worker_is_taken_over(hub):
         await asking
     await hub.pass_(FLIGHT_SECONDS + 1)
     assert (await ask()).value
+
+
+async def test_a_flight_of_ones_own_that_was_cut_short_is_no_other_workers(hub):
+    """Its mark stands in the store, and nobody is at it: the same worker goes on at once."""
+    side = hub.side(WIDE)
+    assert isinstance(await side.cache._take_off(REGISTRATION, "acme#api"), Record)
+    assert (await Tokens(side.client, side.cache).registration(REPO)).value
 
 
 async def test_a_flight_in_vain_frees_the_way(hub):

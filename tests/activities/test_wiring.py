@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 import wiring
+import wiring_metrics
+from activities.clients.github import GitHubClock
 from activities.clients.sealing import new_key
 from activities.token_store import MemoryStore
 from settings import InvalidSettings
@@ -51,14 +53,14 @@ async def test_a_persons_token_may_lie_there_too(hub, aws):
 
 async def test_a_store_that_cannot_be_is_said(hub, tmp_path):
     """Its keys are wrong, or a port is taken."""
-    keys = tmp_path / "keys"
+    keys, clock = tmp_path / "keys", GitHubClock(hub.clock)
     keys.write_text("one a-canary\n")
     tokens = {"store": "dynamodb", "encryption_keys_file": keys}
     of_aws = {"region": "eu-central-1", "endpoint_url": "http://127.0.0.1:9"}
     with pytest.raises(InvalidSettings, match="'one' is not 32 bytes") as caught:
-        await wiring.store_of(hub.site.settings(tokens=tokens, aws=of_aws))
+        await wiring.store_of(hub.site.settings(tokens=tokens, aws=of_aws), clock)
     assert "canary" not in str(caught.value)
-    assert isinstance(await wiring.store_of(hub.site.settings()), MemoryStore)
+    assert isinstance(await wiring.store_of(hub.site.settings(), clock), MemoryStore)
 
 
 async def test_a_metrics_port_that_is_taken_is_said(hub):
@@ -67,6 +69,6 @@ async def test_a_metrics_port_that_is_taken_is_said(hub):
     settings = hub.site.settings(worker={"metrics_port": port})
     side = await wiring.github_of(settings)
     with pytest.raises(InvalidSettings, match=r"worker\.metrics_port"):
-        async with wiring.metrics_of(settings, side.meter):
+        async with wiring_metrics.exposed(settings, list):
             pass
     await side.close()

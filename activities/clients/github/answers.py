@@ -16,7 +16,7 @@ from activities.errors import (
 )
 from activities.redaction import redacted
 from policy.gate import Budget
-from policy.throttle import Refusal, refusal_of
+from policy.throttle import LONGEST_SAID_SECONDS, Refusal, refusal_of
 
 _KINDS: dict[int, type[GitHubRefused]] = {
     401: GitHubPermission,
@@ -73,6 +73,17 @@ def object_in(response: httpx.Response) -> dict[str, Any]:
     return cast(dict[str, Any], answer)
 
 
+def list_in(response: httpx.Response) -> list[dict[str, Any]]:
+    """The JSON list of a good answer."""
+    try:
+        answer: object = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, list):
+        raise GitHubUnavailable(f"GET {response.request.url.path}: an answer without sense")
+    return cast(list[dict[str, Any]], answer)
+
+
 def said(answer: dict[str, Any], key: str) -> str:
     """A word that must be there."""
     if not (value := str(answer.get(key) or "")):
@@ -98,11 +109,13 @@ def date_of(response: httpx.Response) -> float | None:
         return None
 
 
-def budget_in(response: httpx.Response, skew: float) -> tuple[str, Budget] | None:
+def budget_in(response: httpx.Response, now: float) -> tuple[str, Budget] | None:
     """The primary limit that the answer counts against: its name, and what is left of it."""
     head = response.headers
     numbers = [head.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
-    if not all(number.isdigit() for number in numbers):
+    if not all(number.isdecimal() and len(number) < 16 for number in numbers):
         return None  # a GitHub Enterprise Server counts nothing by default
     limit, remaining, reset = (int(number) for number in numbers)
-    return head.get("x-ratelimit-resource", "core"), Budget(limit, remaining, reset - skew)
+    return head.get("x-ratelimit-resource", "core"), Budget(
+        limit, remaining, min(reset, now + LONGEST_SAID_SECONDS)
+    )

@@ -6,7 +6,14 @@ from typing import Any, Literal, cast
 import httpx
 
 from activities.clients.github.answers import error_of, object_in, said
-from activities.clients.github.http import PAGES, TOKEN_LIFE_SECONDS, GitHubHttp, Wanted
+from activities.clients.github.clock import GitHubClock
+from activities.clients.github.http import (
+    PAGES,
+    TOKEN_LIFE_SECONDS,
+    GitHubHttp,
+    Wanted,
+    last_of,
+)
 from activities.clients.github.identity import APP, Credentials, Identity
 from activities.errors import (
     GitHubConflict,
@@ -17,9 +24,9 @@ from activities.errors import (
     GitHubUnavailable,
 )
 from activities.github import JobRecord, RunnerToken
-from activities.meter import Call, Meter
+from activities.meter import NOBODY, Call, Meter
+from activities.redaction import remember
 from activities.secret_cache import SecretCache
-from activities.token_store import Clock
 from policy.limits import org_of
 
 Scope = Literal["repository", "organization"]
@@ -35,7 +42,7 @@ class GitHubClient:
         *,
         meter: Meter,
         cache: SecretCache,
-        clock: Clock,
+        clock: GitHubClock,
         scope: Scope = "repository",
         runner_group: str = "",
         runner_group_id: int = 1,
@@ -51,7 +58,7 @@ class GitHubClient:
         self._group = runner_group
         self._groups: dict[str, int] = {}
         self._group_id = runner_group_id
-        self.identity = Identity(self.http, credentials, cache, clock)
+        self.identity = Identity(self.http, credentials, cache)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -91,22 +98,26 @@ class GitHubClient:
                 ) from None
         now = self._clock()
         config = said(object_in(made), "encoded_jit_config")
+        remember(config)
         return RunnerToken(config, now, now + TOKEN_LIFE_SECONDS, jit=True)
 
-    async def deregister(self, repo: str, name: str) -> Literal["removed", "busy", "absent"]:
+    async def deregister(
+        self, repo: str, name: str, *, spare: bool = False
+    ) -> Literal["removed", "busy", "absent"]:
         """Find by name, DELETE: 204 removed, 422 busy, 404 absent."""
-        base = self._runners(repo)
-        async for runner in self._list(repo, base, "runners", {"name": name}):
+        base = self.runners_of(repo)
+        async for runner in self._list(repo, base, "runners", {"name": name}, spare=spare):
             if runner.get("name") != name:
                 continue
-            try:
-                call = self._call_for(repo, "DELETE", "{id}")
-                await self._send(Wanted(call, f"{base}/{int(runner['id'])}"), 204)
-            except GitHubInvalid:
-                return "busy"
-            except GitHubNotFound:
-                return "absent"
-            return "removed"
+            call = self._call_for(repo, "DELETE", "{id}", spare=spare)
+            wanted = Wanted(call, f"{base}/{int(runner['id'])}")
+            match (await self._send(wanted, 204, 404, 422)).status_code:
+                case 204:
+                    return "removed"
+                case 422:
+                    return "busy"
+                case _:
+                    return "absent"
         return "absent"
 
     async def job(self, repo: str, job_id: str) -> JobRecord:
@@ -123,6 +134,35 @@ class GitHubClient:
             str(answer.get("conclusion") or ""),
             str(answer.get("runner_name") or ""),
         )
+
+    async def ask(
+        self,
+        repo: str,
+        method: str,
+        path: str,
+        *expected: int,
+        params: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """A request that can wait, as the identity that serves a repository, or its owner."""
+        call = self._call_for(repo, method, last_of(path), spare=True)
+        return await self._send(Wanted(call, path, params=params), *expected)
+
+    async def ask_as_app(
+        self, method: str, path: str, expected: int, params: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """A request of the App itself that can wait."""
+        response = await self.identity.as_app(
+            method, path, NOBODY, pays=False, spare=True, params=params
+        )
+        if response.status_code != expected:
+            raise error_of(response)
+        return response
+
+    def runners_of(self, repo: str) -> str:
+        """The path of the runners that serve a repository."""
+        if self._scope == "organization":
+            return f"/orgs/{org_of(repo)}/actions/runners"
+        return f"/repos/{repo}/actions/runners"
 
     async def _group_of(self, repo: str) -> int:
         if not self._group or self._scope == "repository":
@@ -141,14 +181,14 @@ class GitHubClient:
 
     async def _mint(self, repo: str, what: str, body: dict[str, object] | None) -> httpx.Response:
         call = self._to_mint(repo, what)
-        return await self._send(Wanted(call, f"{self._runners(repo)}/{what}", body), 201)
+        return await self._send(Wanted(call, f"{self.runners_of(repo)}/{what}", body), 201)
 
     async def _list(
-        self, repo: str, path: str, key: str, params: dict[str, str]
+        self, repo: str, path: str, key: str, params: dict[str, str], *, spare: bool = False
     ) -> AsyncIterator[dict[str, Any]]:
         """The items of all pages."""
         wanted = Wanted(
-            self._call_for(repo, "GET", path.rsplit("/", 1)[-1]),
+            self._call_for(repo, "GET", last_of(path), spare=spare),
             path,
             params={**params, "per_page": "100"},
         )
@@ -161,11 +201,6 @@ class GitHubClient:
                 return
             wanted = Wanted(wanted.call, following)
 
-    def _runners(self, repo: str) -> str:
-        if self._scope == "organization":
-            return f"/orgs/{org_of(repo)}/actions/runners"
-        return f"/repos/{repo}/actions/runners"
-
     def _call_for(self, repo: str, method: str, last: str, *, spare: bool = False) -> Call:
         resource = self.http.resource_of(method, last)
         return Call(self.identity.name(repo), repo, method, resource, spare=spare)
@@ -174,13 +209,13 @@ class GitHubClient:
         resource = self.http.resource_of("POST", last)
         return Call(self.identity.name(repo), repo, "POST", resource, pays=True, mints=True)
 
-    async def _send(self, wanted: Wanted, expected: int) -> httpx.Response:
+    async def _send(self, wanted: Wanted, *expected: int) -> httpx.Response:
         """Call as the repository's identity; a token that died early is renewed once."""
         repo = wanted.call.repo
         for renewed in (False, True):
             token = await self.identity.token(repo)
             response = await self.http.send(wanted, token)
-            if response.status_code == expected:
+            if response.status_code in expected:
                 return response
             again = response.status_code == 401 and not renewed
             if again and await self.identity.refused(repo, token):

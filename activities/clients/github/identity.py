@@ -10,13 +10,14 @@ from activities.clients.github.http import GitHubHttp, Wanted
 from activities.errors import GitHubNotFound, GitHubPermission
 from activities.meter import Call
 from activities.secret_cache import Kind, SecretCache
-from activities.token_store import Clock, Secret
+from activities.token_store import Secret
 from policy.limits import org_of
 from policy.token_cache import installation_freshness
 
 JWT_LIFE_SECONDS = 540  # GitHub refuses more than 600
 APP, PERSON = "app", "person"  # identities; an installation's is named after its organization
 
+# Shared: what holds for the organization. It is asked for by repository, and may lack one.
 INSTALLATION = Kind(
     "installation", lambda secret, now: installation_freshness(secret.expires_at, now)
 )
@@ -34,13 +35,11 @@ class Credentials:
 class Identity:
     """Gives the token to call with, and signs in for it first if need be."""
 
-    def __init__(
-        self, http: GitHubHttp, credentials: Credentials, cache: SecretCache, clock: Clock
-    ) -> None:
+    def __init__(self, http: GitHubHttp, credentials: Credentials, cache: SecretCache) -> None:
         self._http = http
         self._credentials = credentials
         self._cache = cache
-        self._clock = clock
+        self._clock = http.clock
         self._ids: dict[str, str] = {}  # organization → installation
 
     @property
@@ -76,20 +75,32 @@ class Identity:
         await self._cache.forget(_key(repo), token)
         return True
 
-    async def as_app(self, method: str, path: str, repo: str, *, pays: bool) -> httpx.Response:
+    async def as_app(
+        self,
+        method: str,
+        path: str,
+        repo: str,
+        *,
+        pays: bool,
+        spare: bool = False,
+        params: dict[str, str] | None = None,
+    ) -> httpx.Response:
         """An answer to the App itself. If our clock was wrong for its signature, once more."""
-        call = Call(APP, repo, method, pays=pays, urgent=True)
-        before = self._http.skew
-        response = await self._http.send(Wanted(call, path), self._signature())
-        if response.status_code == 401 and self._http.skew != before:
-            response = await self._http.send(Wanted(call, path), self._signature())
+        call = Call(APP, repo, method, pays=pays, spare=spare, urgent=not spare)
+        wanted = Wanted(call, path, params=params)
+        before = self._clock.skew
+        response = await self._http.send(wanted, self._signature())
+        corrected = abs(self._clock.skew - before) > self._clock.tolerance
+        if response.status_code == 401 and corrected:
+            response = await self._http.send(wanted, self._signature())
         return response
 
     async def _sign_in(self, repo: str) -> Secret:
         org = org_of(repo)
         if org not in self._ids:
-            # Asked by repository: it serves organizations and users alike.
-            found = await self.as_app("GET", f"/repos/{repo}/installation", repo, pays=True)
+            # Asked by repository, if one is named: it serves organizations and users alike.
+            place = f"repos/{repo}" if "/" in repo else f"orgs/{repo}"
+            found = await self.as_app("GET", f"/{place}/installation", repo, pays=True)
             if found.status_code != 200:
                 raise error_of(found)
             self._ids[org] = said(object_in(found), "id")
@@ -104,7 +115,7 @@ class Identity:
         return Secret(said(answer, "token"), self._clock(), self._http.end_of(answer))
 
     def _signature(self) -> str:
-        now = int(self._http.now())
+        now = int(self._clock())
         # One minute back: GitHub refuses an `iat` ahead of its own clock.
         claims = {"iat": now - 60, "exp": now + JWT_LIFE_SECONDS, "iss": self._credentials.app_id}
         try:
@@ -115,4 +126,6 @@ class Identity:
 
 
 def _key(repo: str) -> str:
-    return f"installation#{org_of(repo)}"
+    # With a colon, which no owner's name has: else a repository `acme` of an owner `installation`
+    # would have its runners' token under the key of the installation in `acme`.
+    return f"installation:{org_of(repo)}"

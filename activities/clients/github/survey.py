@@ -7,10 +7,9 @@ from typing import Any, cast
 import httpx
 
 from activities.clients.github import GitHubClient
-from activities.clients.github.answers import error_of, object_in, said
+from activities.clients.github.answers import error_of, list_in, object_in, said
 from activities.clients.github.http import Wanted
 from activities.clients.github.identity import PERSON
-from activities.errors import GitHubUnavailable
 from activities.meter import Call
 
 NOBODY = "doctor/doctor"  # calls of the App itself are on no repository's behalf
@@ -65,7 +64,12 @@ class Survey:
     @property
     def skew(self) -> float:
         """GitHub's clock less ours, seconds; small differences are 0."""
-        return self._http.skew
+        return self._http.clock.skew
+
+    @property
+    def is_app(self) -> bool:
+        """Whether an App asks; else a person."""
+        return self._identity.is_app
 
     async def ourselves(self) -> Ourselves:
         """Who GitHub takes us for."""
@@ -100,7 +104,7 @@ class Survey:
         response = await self._as_app("/app/hook/deliveries")
         return [
             (int(one.get("status_code") or 0), str(one.get("status") or ""))
-            for one in _list_in(response)
+            for one in list_in(response)
         ]
 
     async def standing(self, installed: Installed | None) -> list[Standing]:
@@ -124,7 +128,7 @@ class Survey:
         following: str | None = f"{path}?per_page=100"
         while following:
             response = await self._as_app(following)
-            for one in _list_in(response):
+            for one in list_in(response):
                 yield one
             following = self._http.next_page(response)
 
@@ -151,13 +155,3 @@ def _good(response: httpx.Response) -> httpx.Response:
     if response.status_code != 200:
         raise error_of(response)
     return response
-
-
-def _list_in(response: httpx.Response) -> list[dict[str, Any]]:
-    try:
-        answer: object = response.json()
-    except ValueError:
-        answer = None
-    if not isinstance(answer, list):
-        raise GitHubUnavailable(f"GET {response.request.url.path}: an answer without sense")
-    return cast(list[dict[str, Any]], answer)
