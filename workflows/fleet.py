@@ -9,14 +9,33 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.maintenance import MaintenanceActivities
+    from activities.recovery_schedule import ScheduleActivities
     from activities.workflows import Repos, WorkflowActivities
-    from policy import allotment, explain, fleet, messages, names
+    from policy import allotment, captions, explain, fleet, gauges, names
+    from policy.explain import InLine
     from policy.fleet import AuditEntry, CapacityChange, FleetState, ModeChange, Rebuild
-    from policy.limits import InvalidLimits, Limits, LimitsChange, merge
+    from policy.launches import Launches
+    from policy.limits import (
+        InvalidLimits,
+        Limits,
+        LimitsChange,
+        LimitsMoved,
+        after,
+        check_match,
+        merge,
+    )
     from policy.messages import Allot, Report
     from workflows.alarm import Alarm
+    from workflows.life import Life
     from workflows.options import HEARTBEAT, ONE_TRY, PATIENT, STOP_ALL
+    from workflows.patches import (
+        goes_on_without,
+        resume_recovers,
+        signals_first,
+        takes_back_by_use,
+    )
     from workflows.send import send
+    from workflows.upgrade import go_on, new_run_due
 
 ALLOTS_AT_ONCE = 500  # Temporal allows 2,000 pending signals
 
@@ -33,10 +52,18 @@ class Fleet:
         self._inbox: list[Report] = []
         self._wishes: list[Rebuild] = []
         self._alarm = Alarm()
+        self._life = Life()
         self._dirty = True
         self._stop_runners = False
         self._stopping: asyncio.Task[None] | None = None
+        self._recover = False
+        self._recovering: asyncio.Task[None] | None = None
         self._shown = ""
+        # Asked here: a marker that a handler wrote would stand where that handler came.
+        self._signals_first = signals_first()
+        self._changes: list[LimitsChange] = []
+        self._settling: asyncio.Task[None] | None = None
+        self._stilling: list[asyncio.Task[None]] = []
 
     @workflow.run
     async def run(self, state: FleetState) -> None:
@@ -48,6 +75,11 @@ class Fleet:
         self._show_mode()
         while True:
             self._dirty = False
+            if self._life.was_reset:
+                # The book has lost its newest pages: ask everybody before anything is raised.
+                self._life.was_reset = False
+                state.unsaid += allotment.restart(state.book, self._epoch())
+                state.unmet = True
             allots = state.unsaid + self._take_inbox()
             state.unsaid = []
             while self._wishes:
@@ -55,15 +87,25 @@ class Fleet:
             if state.unmet:
                 allots += await self._meet()
                 state.unmet = False
-            allots += fleet.rebalance(state, self._now())
+            self._heed_time()
+            late = fleet.overdue(state, self._now())
+            if late and goes_on_without():
+                fleet.go_on_without(state, late)
+            by_use = fleet.over_by_use_alone(state, self._now()) and takes_back_by_use()
+            allots += fleet.rebalance(state, self._now(), by_use=by_use)
             await self._deliver(allots)
             if self._stop_runners:
                 self._stop_runners = False
                 self._stopping = asyncio.create_task(self._stop_all())
+            if self._recover:
+                self._recover = False
+                if resume_recovers():
+                    self._recovering = asyncio.create_task(self._trigger_recovery())
             if self._may_continue_as_new():
                 # From here on nothing is awaited: what comes later, the next run hears.
                 state.unsaid = self._take_inbox()
-                workflow.continue_as_new(fleet.close(state))
+                go_on(fleet.close(state))
+            workflow.set_current_details(captions.fleet_now(state))
             self._alarm.set(fleet.next_wake(state, self._now()))
             await workflow.wait_condition(self._awake)
 
@@ -87,6 +129,12 @@ class Fleet:
     def limit_capacity(self, change: CapacityChange) -> None:
         """Back-pressure: no more permits than this for now."""
         self._dirty |= fleet.set_effective(self._state, change)
+
+    @workflow.signal
+    def launches(self, told: Launches) -> None:
+        """A worker's word on how its launches went of late."""
+        fleet.hear_launches(self._state, told)
+        self._dirty = True
 
     @workflow.signal
     def rebuild(self, wish: Rebuild | None = None) -> None:
@@ -116,6 +164,16 @@ class Fleet:
         return fleet.status(self._state, self._now())
 
     @workflow.query
+    def overview(self) -> dict[str, Any]:
+        """The whole fleet in a few numbers; gateways ask for it once a second."""
+        return fleet.overview(self._state, self._now())
+
+    @workflow.query
+    def gauges(self, estimate: bool = True) -> dict[str, Any]:
+        """What workers make their metrics of; with the time to drain, which takes work."""
+        return gauges.gauges(self._state, self._now(), estimate=estimate)
+
+    @workflow.query
     def drain_status(self) -> dict[str, Any]:
         """What runs, what waits, and when it will have ended."""
         return fleet.drain_status(self._state, self._now())
@@ -124,6 +182,11 @@ class Fleet:
     def holds(self, repo: str, position: int = 1) -> dict[str, Any]:
         """Which limit holds this repository's waiters now, and when the n-th may be served."""
         return explain.answer(self._state, repo, position, self._now())
+
+    @workflow.query
+    def holds_each(self, asked: list[InLine]) -> list[dict[str, Any]]:
+        """The same for many places in line, in the order asked, for little more work than one."""
+        return explain.answers(self._state, asked, self._now())
 
     @workflow.query
     def carried(self) -> FleetState:
@@ -138,6 +201,10 @@ class Fleet:
     @workflow.update
     def set_limits(self, change: LimitsChange) -> Limits:
         """Change limits, all or none; the answer is what holds now."""
+        if self._signals_first:
+            self._changes.append(change)
+            self._settle_soon()
+            return self._limits()
         limits = merge(self._state.limits, change)
         fleet.set_limits(self._state, limits, self._now(), change.actor, change.reason)
         self._dirty = True
@@ -145,8 +212,15 @@ class Fleet:
 
     @set_limits.validator
     def _check_limits(self, change: LimitsChange) -> None:
+        # Compared here, where no other change can come between: the gateway alone could not.
         try:
-            merge(self._state.limits, change)
+            limits = self._limits()
+            check_match(limits, change)
+            merge(limits, change)
+        except LimitsMoved as error:
+            raise ApplicationError(
+                str(error), error.digest, type="LimitsMoved", non_retryable=True
+            ) from None
         except InvalidLimits as error:
             raise ApplicationError(str(error), type="InvalidLimits", non_retryable=True) from None
 
@@ -154,25 +228,77 @@ class Fleet:
         return workflow.now().timestamp()
 
     def _epoch(self) -> str:
-        return messages.epoch(self._now(), workflow.info().run_id)
+        return self._life.epoch(self._now())
 
     def _awake(self) -> bool:
-        return bool(self._inbox) or self._dirty or self._alarm.rang or self._may_continue_as_new()
+        return (
+            bool(self._inbox)
+            or self._dirty
+            or self._life.was_reset
+            or self._alarm.rang
+            or self._may_continue_as_new()
+        )
 
     def _may_continue_as_new(self) -> bool:
         return (
-            workflow.info().is_continue_as_new_suggested()
-            and not self._busy_stopping()
+            new_run_due()
+            and all(
+                task is None or task.done()
+                for task in (self._stopping, self._recovering, *self._stilling)
+            )
             and not self._wishes
         )
 
-    def _busy_stopping(self) -> bool:
-        return self._stopping is not None and not self._stopping.done()
-
     def _set_mode(self, mode: str, change: ModeChange | None) -> None:
-        fleet.set_mode(self._state, mode, change or ModeChange(), self._now())
-        self._show_mode()  # at once: gateways read it to refuse from here on
+        changed = fleet.set_mode(self._state, mode, change or ModeChange(), self._now())
+        self._recover = mode == "normal" and (changed or self._recover)
+        if self._signals_first:
+            self._settle_soon()
+        else:
+            self._show_mode()
         self._dirty = True
+
+    def _settle_soon(self) -> None:
+        """Call `_settle` once all that came with this workflow task has been heard."""
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self._settle())
+
+    async def _settle(self) -> None:
+        """Do what must not wait for the loop; of signals and updates, the signals first.
+
+        After a reset Temporal applies them again in the order in which they came; a replay of that
+        hears all signals before the first update (sdk-core, temporalio 1.35). So in both cases a
+        handler only takes notes, and the limits change and commands are made here. Where nothing
+        is applied again, signals come first anyway.
+        """
+        for change in self._changes:
+            limits = after(self._state.limits, [change])
+            fleet.set_limits(self._state, limits, self._now(), change.actor, change.reason)
+            self._dirty = True
+        self._changes.clear()
+        self._show_mode()  # not only in the next turn: gateways read it to refuse from here on
+        if self._state.mode == "maintenance":
+            # Beside the loop, which may wait for Temporal's list or a semaphore's start: as long
+            # as they are not told, semaphores grant again what comes back to them.
+            self._stilling = [task for task in self._stilling if not task.done()]
+            self._stilling.append(asyncio.create_task(self._still()))
+
+    async def _still(self) -> None:
+        """Take every allotment back: maintenance grants nothing."""
+        await self._deliver(fleet.rebalance(self._state, self._now()))
+        self._dirty = True  # a continue-as-new that waited for this can go
+
+    def _limits(self) -> Limits:
+        """What will hold with the changes that are noted."""
+        return after(self._state.limits, self._changes)
+
+    def _heed_time(self) -> None:
+        """What time alone brings: a drain's deadline, a healthy minute."""
+        fleet.adapt(self._state, self._now())
+        fleet.time_drain(self._state, self._now())
+        if fleet.meet_deadline(self._state, self._now()):
+            self._stop_runners = True
+        self._show_mode()
 
     def _show_mode(self) -> None:
         """Into the memo, where it can be read while no worker runs, and the Temporal UI."""
@@ -183,7 +309,7 @@ class Fleet:
             workflow.upsert_memo(
                 {"mode": state.mode, "since": state.since, "reason": state.reason}
             )
-            workflow.set_current_details(shown)
+            workflow.set_current_details(captions.fleet_now(state))
 
     async def _meet(self) -> list[Allot]:
         """A Fleet without memory finds the semaphores that run, and asks them all."""
@@ -192,6 +318,7 @@ class Fleet:
             start_to_close_timeout=ONE_TRY,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=PATIENT,
+            summary="which semaphores run",
         )
         return [allotment.meet(self._state.book, repo) for repo in found.repos]
 
@@ -223,6 +350,7 @@ class Fleet:
                 start_to_close_timeout=ONE_TRY,
                 heartbeat_timeout=HEARTBEAT,
                 retry_policy=PATIENT,
+                summary=captions.some_of(missing),
             )
 
     async def _stop_all(self) -> None:
@@ -234,5 +362,19 @@ class Fleet:
                 heartbeat_timeout=HEARTBEAT,
                 schedule_to_close_timeout=STOP_ALL,
                 retry_policy=PATIENT,
+                summary="every runner",
             )
         self._dirty = True  # a continue-as-new that waited for this can go
+
+    async def _trigger_recovery(self) -> None:
+        """Resumed: what was refused meanwhile is paid now, or else by the next run of its time."""
+        with contextlib.suppress(ActivityError):
+            await workflow.execute_activity_method(
+                ScheduleActivities.trigger_recovery,
+                start_to_close_timeout=ONE_TRY,
+                heartbeat_timeout=HEARTBEAT,
+                schedule_to_close_timeout=ONE_TRY,
+                retry_policy=PATIENT,
+                summary="resumed: pay what was refused",
+            )
+        self._dirty = True  # as above

@@ -43,9 +43,10 @@ class RunnerBusy:
 
 @dataclass
 class RunnerGone:
-    """A runner of ours has ended."""
+    """A runner of ours has ended; `why`, where its provider says more than that."""
 
     runner_name: str
+    why: str = ""
 
 
 @dataclass

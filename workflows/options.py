@@ -17,4 +17,7 @@ HEARTBEAT = timedelta(seconds=10)
 TOKEN_AND_LAUNCH = timedelta(minutes=10)
 # A look at holders that takes longer is given up; the next one comes ten minutes later.
 LONGEST_LOOK = timedelta(minutes=5)
+# A part of a recovery run is not tried again: the next run comes soon, and goes on where it ended.
+ONCE = RetryPolicy(maximum_attempts=1)
+RECOVERY_PART = timedelta(minutes=5)
 STOP_ALL = timedelta(minutes=5)

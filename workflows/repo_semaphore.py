@@ -10,14 +10,16 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.reaper import Holders, ReaperActivities
     from activities.workflows import Repos, WorkflowActivities
-    from policy import messages, names, semaphore_state, sweep
+    from policy import captions, messages, names, semaphore_state, sweep
     from policy import semaphore as rules
-    from policy.messages import Acquire, Allot, Release
+    from policy.messages import Acquire, Acquires, Allot, Release
     from policy.semaphore import Grant
     from policy.semaphore_state import SemaphoreState
     from workflows.alarm import Alarm
+    from workflows.life import Life
     from workflows.options import HEARTBEAT, LONGEST_LOOK, ONE_TRY, PATIENT
     from workflows.send import nudge, send
+    from workflows.upgrade import go_on, new_run_due
 
 IDLE_SECONDS = 3600.0
 GRANTS_AT_ONCE = 500  # Temporal allows 2,000 pending signals; half of a quarter is plenty
@@ -34,28 +36,34 @@ class RepoSemaphore:
         self._state = state
         self._inbox: list[Acquire | Release | Allot] = []
         self._alarm = Alarm()
+        self._life = Life()
         self._again = True
+        self._settled = False
         self._look: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, state: SemaphoreState) -> None:
-        """Serve until idle for an hour, or until the history is long enough."""
-        info = workflow.info()
+        """Serve until idle for an hour, or until it goes on as a new run."""
         fresh = not state.epoch
-        rules.begin(state, messages.epoch(info.start_time.timestamp(), info.run_id), self._now())
+        began_at = workflow.info().start_time.timestamp()
+        rules.begin(state, self._life.epoch(began_at), self._now())
         if fresh:
             await self._rebuild()
+        self._settled = True
         while True:
             self._set_alarm()
+            workflow.set_current_details(captions.semaphore_now(state))
             await workflow.wait_condition(self._awake)
             self._again = False
+            if self._life.was_reset:
+                await self._start_over()
             self._look_at_holders()
             await self._turn()
-            if workflow.info().is_continue_as_new_suggested():
+            if new_run_due():
                 # Not "when the inbox is empty": in a storm it never is. It is emptied into the
                 # state, and what comes later is carried by Temporal to the next run.
                 state.unsaid = [grant.job for grant in self._take_inbox()]
-                workflow.continue_as_new(semaphore_state.close(state))
+                go_on(semaphore_state.close(state))
             if self._idle() and await self._close():
                 return
 
@@ -63,6 +71,11 @@ class RepoSemaphore:
     def acquire(self, request: Acquire) -> None:
         """A job asks for a permit."""
         self._inbox.append(request)
+
+    @workflow.signal
+    def acquire_many(self, requests: Acquires) -> None:
+        """Jobs that arrived together ask for a permit each."""
+        self._inbox += requests.asks
 
     @workflow.signal
     def release(self, message: Release) -> None:
@@ -87,12 +100,18 @@ class RepoSemaphore:
             "waiting": len(self._state.waiters),
             "waiters": rules.in_order(self._state, most, self._now()),
             "samples": len(self._state.durations),
+            "settled": self._settled,  # not before it knows what running jobs hold
         }
 
     @workflow.query
     def waiter(self, job: str) -> dict[str, Any]:
         """One job's place in line (1 first; 0 if it does not wait here)."""
         return rules.place(self._state, job, self._now())
+
+    @workflow.query
+    def front(self, most: int) -> list[dict[str, Any]]:
+        """The first so many waiters in line, each with what decides its place."""
+        return rules.front(self._state, most, self._now())
 
     def _now(self) -> float:
         return workflow.now().timestamp()
@@ -101,8 +120,9 @@ class RepoSemaphore:
         return (
             bool(self._inbox)
             or self._again
+            or self._life.was_reset
             or self._alarm.rang
-            or workflow.info().is_continue_as_new_suggested()
+            or new_run_due()
         )
 
     def _set_alarm(self) -> None:
@@ -124,8 +144,17 @@ class RepoSemaphore:
             start_to_close_timeout=ONE_TRY,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=PATIENT,
+            summary="what running jobs hold",
         )
         rules.adopt(self._state, answer.claims, self._now())
+
+    async def _start_over(self) -> None:
+        """A reset: what was granted and given back since is true outside and forgotten here."""
+        self._life.was_reset = False
+        self._settled = False
+        rules.start_over(self._state, self._life.epoch(self._now()), self._now())
+        await self._rebuild()
+        self._settled = True
 
     def _take_inbox(self) -> list[Grant]:
         """Enter what came; the answer is grants to say again to jobs that asked again."""
@@ -170,6 +199,7 @@ class RepoSemaphore:
                 start_to_close_timeout=ONE_TRY,
                 heartbeat_timeout=HEARTBEAT,
                 retry_policy=PATIENT,
+                summary="the Fleet heard no report",
             )
             rules.forget_report(self._state)
             self._again = True
@@ -190,6 +220,7 @@ class RepoSemaphore:
                 heartbeat_timeout=HEARTBEAT,
                 schedule_to_close_timeout=LONGEST_LOOK,
                 retry_policy=PATIENT,
+                summary=f"holders: {len(self._state.holders)}",
             )
         except ActivityError:
             return  # GitHub or the provider does not answer: the next look is due later

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
         GITHUB_INVALID,
         GITHUB_REFUSED,
         LAUNCH_REFUSED,
+        LAUNCH_UNAVAILABLE,
         TOKEN_DEFERRED,
         TOKEN_MISSING,
     )
@@ -23,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.workflows import Permit, WorkflowActivities
     from policy import job as rules
     from policy import names, priority
+    from policy.captions import LONGEST
     from policy.job import Step
     from policy.job_state import JobState
     from policy.limits import org_of
@@ -37,11 +39,11 @@ with workflow.unsafe.imports_passed_through():
         RunnerGone,
     )
     from workflows.options import HEARTBEAT, ONE_TRY, PATIENT, TOKEN_AND_LAUNCH
+    from workflows.patches import asks_first, hears_late
     from workflows.send import send
 
 T = TypeVar("T")
-UNAVAILABLE_PAUSE = 60.0  # seconds a job steps back when tokens cannot be had at all
-LONGEST_PAUSE = 600.0
+LONGEST_PAUSE = 10  # times the first one
 
 
 @workflow.defn(name="RunnerJob")
@@ -68,6 +70,10 @@ class RunnerJob:
         while True:
             self._news = False
             await self._return_unwanted()
+            if self._state.took_late and hears_late():
+                rules.heard_late(self._state)
+            if rules.may_have_run(self._state) and not asks_first():
+                self._state.unserved = False
             step = rules.decide(self._state, job.patience, workflow.now().timestamp())
             self._why = step.why
             workflow.set_current_details(f"{self._state.phase}: {step.why}")
@@ -124,7 +130,7 @@ class RunnerJob:
     def runner_gone(self, event: RunnerGone) -> None:
         """Our runner has ended, says who ran it."""
         now = workflow.now().timestamp()
-        rules.runner_gone(self._state, event.runner_name, self._job.patience, now)
+        rules.runner_gone(self._state, event.runner_name, self._job.patience, now, event.why)
         self._news = True
 
     @workflow.signal
@@ -217,6 +223,7 @@ class RunnerJob:
                 start_to_close_timeout=ONE_TRY,
                 heartbeat_timeout=HEARTBEAT,
                 retry_policy=PATIENT,
+                summary="ask for the permit" if permit.acquire else "give the permit back",
             )
         )
 
@@ -231,6 +238,7 @@ class RunnerJob:
                     heartbeat_timeout=HEARTBEAT,
                     schedule_to_close_timeout=TOKEN_AND_LAUNCH,
                     retry_policy=PATIENT,
+                    summary=self._job.repo[:LONGEST],
                     priority=Priority(
                         priority_key=1 + priority.level(self._job.priority),
                         fairness_key=org_of(self._job.repo)[:64],
@@ -251,6 +259,9 @@ class RunnerJob:
             name,
             self._job.labels,
             token_ready=state.token_ready,
+            unserved=state.unserved,
+            again=name == state.runner_name,
+            granted_at=0.0 if state.launches else state.granted_at,
         )
         rules.launching(state, name, workflow.now().timestamp())
         try:
@@ -274,6 +285,10 @@ class RunnerJob:
                 rules.launch_undone(state)
                 self._hold_up(error)
                 return
+            if kind == LAUNCH_UNAVAILABLE:
+                rules.launch_undone(state)
+                self._no_room(error)
+                return
             if kind not in (LAUNCH_REFUSED, GITHUB_INVALID):
                 # Nobody knows whether it started. If it did, and works, it is followed as usual.
                 state.reasons = [*state.reasons, str(error.cause)][-5:]
@@ -286,11 +301,20 @@ class RunnerJob:
     def _hold_up(self, error: ActivityError) -> None:
         """There is no token for now. What a repair can mend is waited for, not given up."""
         cause = error.cause
-        pause = min(LONGEST_PAUSE, UNAVAILABLE_PAUSE * 2**self._state.held_up_times)
+        pause = self._pause()
         if _type_of(error) == TOKEN_DEFERRED and isinstance(cause, ApplicationError):
             pause = float(cause.details[0])
         why = f"no runner token: {cause or error}"
         rules.hold_up(self._state, why, workflow.now().timestamp() + pause)
+
+    def _no_room(self, error: ActivityError) -> None:
+        """The provider has none: others may try meanwhile, for their runners may be other ones."""
+        why = f"no room for its runner: {error.cause or error}"
+        rules.hold_up(self._state, why, workflow.now().timestamp() + self._pause())
+
+    def _pause(self) -> float:
+        """Seconds that a job steps back when it cannot have a token, or a place, at all."""
+        return self._job.patience.unavailable * min(LONGEST_PAUSE, 2**self._state.held_up_times)
 
     async def _retire(self) -> None:
         state = self._state
@@ -324,12 +348,13 @@ class RunnerJob:
                     heartbeat_timeout=HEARTBEAT,
                     schedule_to_close_timeout=TOKEN_AND_LAUNCH,
                     retry_policy=PATIENT,
+                    summary=f"job {self._job.job_id} at GitHub",
                 )
             )
         except ActivityError:
             rules.looked_up(self._state, "", "", now)
         else:
-            rules.looked_up(self._state, record.status, record.conclusion, now)
+            rules.looked_up(self._state, record.status, record.conclusion, now, record.runner_name)
 
     async def _end(self, outcome: str) -> JobResult:
         state, job = self._state, self._job
@@ -342,9 +367,13 @@ class RunnerJob:
                 kind="job",
                 reason=reason,
                 at=workflow.now().timestamp(),
-                next_step="mend the cause, then re-run the job at GitHub",
+                next_step=(
+                    "mend the cause, then re-run the job at GitHub; if GitHub shows it queued"
+                    " still, cancel its run first"
+                ),
                 repo=job.repo,
                 job_id=job.job_id,
+                cause=outcome,
             )
             await self._finish(
                 workflow.execute_activity_method(
@@ -353,6 +382,7 @@ class RunnerJob:
                     start_to_close_timeout=ONE_TRY,
                     heartbeat_timeout=HEARTBEAT,
                     retry_policy=PATIENT,
+                    summary=outcome,
                 )
             )
         await self._return_unwanted()

@@ -3,18 +3,20 @@
 import asyncio
 
 import pytest
+from temporalio import activity
 
+from activities.workflows import Repos, WorkflowActivities
 from api.fleet_client import FleetClient, LimitsRefused
-from checker import Bounds, check
+from checker import check
 from demo.evidence import gather
+from policy import fleet as rules
 from policy import names, sweep
-from policy.fleet import CapacityChange, Rebuild
+from policy.fleet import CapacityChange, ModeChange, Rebuild
 from policy.limits import LimitsChange
-from tests.support import count, replay, until
+from policy.semaphore_state import SemaphoreState
+from tests.support import PATIENCE, SLOW, count, replay, until
 from tests.workflows.test_one_job import faulty
 
-# Times belong in the benchmark; and a terminated workflow stands still until somebody misses it.
-SLOW = Bounds(idle_permit=60.0, give_back=60.0)
 REPOS = [f"acme/r{i}" for i in range(4)]
 
 
@@ -25,7 +27,7 @@ async def burst(stack, each: int) -> None:
 
 async def all_laws(stack) -> None:
     """Everything ends, nothing ran twice, every law held, and all of it replays."""
-    assert await stack.site.wait("all_completed", timeout=120)
+    assert await stack.site.wait("all_completed")
     await stack.settled()
     made = (await stack.site.call("GET", "jobs"))["jobs"]
     assert all(job["times_run"] == 1 for job in made)
@@ -67,7 +69,7 @@ async def test_a_fleet_terminated_while_draining_still_drains(penstock):
             return None
         return status if status["drained"] else None
 
-    status = await until(drained, 60)
+    status = await until(drained)
     assert (status["mode"], status["reason"]) == ("draining", "a test")
 
 
@@ -116,6 +118,41 @@ async def test_maintenance_grants_nothing_and_keeps_the_queue(penstock):
     assert check(await gather(stack.client, stack.site, bounds=SLOW)) == []
 
 
+async def test_maintenance_is_told_while_the_fleet_waits_for_something_else(penstock, monkeypatch):
+    """It starts a semaphore that it found missing; the others stop granting meanwhile."""
+    held, go = asyncio.Event(), asyncio.Event()
+    start = WorkflowActivities.ensure_semaphores
+
+    @activity.defn(name="ensure_semaphores")
+    async def late(self, repos: Repos) -> None:
+        held.set()
+        await go.wait()
+        await start(self, repos)
+
+    monkeypatch.setattr(WorkflowActivities, "ensure_semaphores", late)
+    stack = await penstock(limits={"max_runners": 4, "default": 1})
+    (gone,) = await stack.site.jobs("acme/gone", seconds=0.2)
+    await stack.result("acme/gone", gone)
+    first, *_ = await stack.site.jobs("acme/r0", count=3, seconds=2)
+    await stack.site.wait("job_started", job_id=first)
+    await stack.client.get_workflow_handle(names.semaphore_id("acme/gone")).terminate("a test")
+    # Its idle permit is asked back: nobody hears that.
+    await stack.admin("PATCH", "limits", repos={"acme/gone": 0})
+    async with asyncio.timeout(PATIENCE):
+        await held.wait()
+    await FleetClient(stack.client).set_mode("maintenance", ModeChange("a test"))
+    semaphore = stack.client.get_workflow_handle(names.semaphore_id("acme/r0"))
+
+    async def told():
+        return (await semaphore.query("state"))["allotment"] == 0
+
+    await until(told)
+    assert not go.is_set()
+    go.set()
+    await stack.admin("PUT", "draining", mode="normal")
+    await all_laws(stack)
+
+
 async def test_maintenance_can_stop_the_runners_too(penstock):
     """Only when it is said; the jobs fail at GitHub and their permits come back."""
     stack = await penstock()
@@ -149,6 +186,39 @@ async def test_an_operator_rebuilds_the_fleet_under_load(penstock):
     assert (await stack.fleet())["settled"]
     said = {(entry["what"], entry["reason"]) for entry in await fleet.audit()}
     assert {("rebuild", "doubt"), ("rebuild", "more doubt")} <= said
+
+
+async def in_use(stack, number: int) -> bool:
+    """Whether so many permits count as in use."""
+    return (await stack.fleet())["running"] == number
+
+
+async def test_a_semaphore_without_a_worker_holds_up_nobody_else(penstock, monkeypatch):
+    """A Fleet begun afresh asks it in vain, counts what it may have out, and serves the others."""
+    monkeypatch.setattr(rules, "REPEAT_SECONDS", 1.0)
+    monkeypatch.setattr(rules, "SILENT_SECONDS", 1.0)
+    stack = await penstock(limits={"max_runners": 4})
+    stuck = await stack.client.start_workflow(
+        names.REPO_SEMAPHORE,
+        SemaphoreState("acme/stuck"),
+        id=names.semaphore_id("acme/stuck"),
+        task_queue="nobody works here",
+    )
+    query = f"WorkflowId='{stuck.id}' AND ExecutionStatus='Running'"
+    await until(lambda: count(stack.client, query))
+    await burst(stack, 5)
+    await stack.site.wait("jobs_completed", count=3)
+    await stack.client.get_workflow_handle(names.FLEET_ID).terminate("a test")
+    assert await stack.site.wait("all_completed")
+    await until(lambda: in_use(stack, 2))
+    status = await stack.fleet()
+    (account,) = [one for one in status["repos"] if one["repo"] == "acme/stuck"]
+    assert (account["running"], account["settled"], status["settled"]) == (2, False, False)
+    assert "2 of its permits count as in use" in account["cause"]
+    assert check(await gather(stack.client, stack.site, bounds=SLOW)) == []
+    # Begun anew by the next message to it, it answers, and all is as ever.
+    await stuck.terminate("a test")
+    await all_laws(stack)
 
 
 async def test_limits_of_repositories_never_seen_hold_from_their_first_job(penstock):
@@ -195,7 +265,8 @@ async def test_a_terminated_holder_before_whom_others_wait_is_missed_soon(pensto
     monkeypatch.setattr(sweep, "SECOND_LOOK_SECONDS", 0.5)
     stack = await penstock(limits={"default": 2}, runner={"command": faulty("ignore_jobs")})
     (dead,) = await stack.site.jobs("acme/api")
-    await stack.site.wait("runners_online", count=1)
+    # A runner that ignores jobs never asks for one: registered is all that it gets to be.
+    assert await stack.site.wait("runners_registered", count=1)
     handle = stack.client.get_workflow_handle(names.runner_job_id("acme/api", dead))
     await handle.terminate("a test")
     await stack.site.jobs("acme/api", count=2)

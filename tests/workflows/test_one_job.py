@@ -114,6 +114,21 @@ async def test_a_runner_that_dies_before_its_job_is_replaced(penstock):
     await stack.settled()
 
 
+async def test_a_job_whose_events_are_lost_is_not_launched_again(penstock):
+    """As while the gateway is down: GitHub is asked, and no runner comes for nothing."""
+    stack = await penstock()
+    rules = [
+        {"kind": "vanish", "match": {"action": action}} for action in ("in_progress", "completed")
+    ]
+    await stack.site.call("POST", "faults", rules=rules)
+    (job,) = await stack.site.jobs("acme/api", seconds=0.2)
+    result = await stack.result("acme/api", job)
+    assert (result["outcome"], result["conclusion"]) == ("completed", "success")
+    assert result["launches"] == 1
+    await stack.settled()
+    assert await replay(stack.client) >= 2
+
+
 async def test_a_runner_that_never_picks_up_is_retired_and_replaced(penstock):
     """Deregistered first, then stopped, then launched again."""
     stack = await penstock(
@@ -156,7 +171,7 @@ async def test_a_runner_that_dies_in_its_job_frees_its_permit_at_once(penstock):
     await stack.site.call("POST", "limits", runner_lost_seconds=3)
     (job,) = await stack.site.jobs("acme/api", seconds=2)
     await stack.site.wait("job_started", job_id=job)
-    await stack.settled(10)  # no permit is out, though GitHub has not ended the job
+    await stack.settled()  # no permit is out, though GitHub has not ended the job
     result = await stack.result("acme/api", job)
     assert (result["outcome"], result["conclusion"]) == ("completed", "failure")
 

@@ -6,15 +6,17 @@ import time
 
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from policy import names
 from policy.line import rank
 from policy.messages import Acquire, Release
-from tests.support import until
+from tests.support import ask, until
 
 REPO = "acme/api"
 JOBS = 3200
 AT_ONCE = 12
+LIVES = 3  # there must be more
 
 
 @pytest.mark.parametrize("dynamic", [{"limit.historyCount.suggestContinueAsNew": "400"}])
@@ -32,7 +34,15 @@ async def test_no_waiter_is_lost_or_doubled_in_a_storm(penstock, dynamic):
 
     async def tell(signal: str, message: object) -> None:
         nonlocal sent
-        await semaphore.signal(signal, message)
+        while True:
+            try:
+                await semaphore.signal(signal, message)
+            except RPCError as error:
+                # Each try met a run that was just closing: said again, as every caller would.
+                if error.status != RPCStatusCode.UNAVAILABLE:
+                    raise
+            else:
+                break
         sent += 1
 
     async def job(number: int, again: bool, leaves: bool) -> None:
@@ -48,31 +58,36 @@ async def test_no_waiter_is_lost_or_doubled_in_a_storm(penstock, dynamic):
                 left[name] = request.queued_at
 
     await asyncio.gather(*(job(n, dice.random() < 0.4, dice.random() < 0.2) for n in range(JOBS)))
-    assert sent >= 5000
-    heard, lives = await recorded(stack.client, semaphore.id)
-    # A signal that the server answered late may be recorded twice, the second time in the next
-    # run and after what followed it. So the line must be what the histories say, in their order.
+    assert sent >= 1.5 * JOBS
     line: dict[str, Acquire] = {}
-    for signal, message in heard:
-        if signal == "acquire":
-            line[message["job"]] = Acquire(**message)
-        elif signal == "release" and not message["lease"]:
-            line.pop(message["job"], None)
-    asked = {message["job"] for signal, message in heard if signal == "acquire"}
-    assert asked >= set(left), "an asking was lost before it was recorded"
-    assert len(heard) >= sent
-    now = time.time()
-    expected = [w.job for w in sorted(line.values(), key=lambda w: rank(w, now))]
+    lives = 0
 
     async def as_recorded() -> bool:
-        # A run whose end the server refused, because signals came, may answer without those.
-        state = await semaphore.query("state", args=[JOBS + 1])
-        return state["waiters"] == expected and state["waiting"] == len(line)
+        """The line is what the histories say, in their order, and nobody asked in vain.
 
-    await until(as_recorded, 20)
+        A signal that the server answered late may be recorded twice, the second time in the next
+        run and after what followed it. One that came during a workflow task is recorded after it,
+        and a run whose end the server refused, because signals came, may answer without those: so
+        it is looked at anew until all is in.
+        """
+        nonlocal lives
+        heard, lives = await recorded(stack.client, semaphore.id)
+        line.clear()
+        for signal, message in heard:
+            if signal == "acquire":
+                line[message["job"]] = Acquire(**message)
+            elif signal == "release" and not message["lease"]:
+                line.pop(message["job"], None)
+        asked = {message["job"] for signal, message in heard if signal == "acquire"}
+        now = time.time()
+        expected = [w.job for w in sorted(line.values(), key=lambda w: rank(w, now))]
+        state = await ask(semaphore, "state", JOBS + 1)
+        return asked >= set(left) and len(heard) > sent and state["waiters"] == expected
+
+    await until(as_recorded)
     assert len(line) >= len(left)
-    print(f"{sent} signals, {len(heard)} recorded, {lives} lives")
-    assert lives > 3, "it did not continue as new in the storm"
+    print(f"{sent} signals, {lives} lives")
+    assert lives > LIVES, "it did not continue as new in the storm"
 
 
 async def recorded(client: Client, workflow_id: str) -> tuple[list[tuple[str, dict]], int]:

