@@ -5,7 +5,7 @@ A workflow's query cannot ask another workflow, so the three answers are put tog
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import (
     Client,
@@ -16,7 +16,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from policy import names
 
+T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
+UNKNOWN = "its workflow does not answer"
 
 
 class UnknownJob(Exception):
@@ -52,9 +54,10 @@ async def explain(client: Client, repo: str, job_id: str) -> dict[str, Any]:
             told["ended"] = status.name.lower()
             told["why"] = f"its workflow has ended: {told['ended']}"
         return told
-    place = await _ask(client, names.semaphore_id(repo), "waiter", workflow_id)
+    kind = dict[str, Any]
+    place = await ask(client, names.semaphore_id(repo), "waiter", workflow_id, kind=kind)
     position = int(place["position"]) if place else 0
-    held = await _ask(client, names.FLEET_ID, "holds", repo.lower(), max(1, position))
+    held = await ask(client, names.FLEET_ID, "holds", repo.lower(), max(1, position), kind=kind)
     told.update(compose(told, place, held, time.time()))
     return told
 
@@ -89,11 +92,12 @@ def compose(
     }
 
 
-async def _ask(client: Client, workflow_id: str, query: str, *args: Any) -> dict[str, Any] | None:
+async def ask(client: Client, workflow_id: str, query: str, *args: Any, kind: type[T]) -> T | None:
+    """A workflow's answer to a query; None if there is none in time."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await client.get_workflow_handle(workflow_id).query(
-                query, args=list(args), result_type=dict[str, Any]
+                query, args=list(args), result_type=kind
             )
     except (RPCError, TimeoutError, WorkflowQueryFailedError):
         return None

@@ -3,7 +3,12 @@
 import asyncio
 from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -22,6 +27,14 @@ class FleetUnavailable(Exception):
 
 class LimitsRefused(Exception):
     """The Fleet refused a change of limits whole; the message says why."""
+
+
+class LimitsChanged(LimitsRefused):
+    """They are no longer those that the change was made for; `digest` is of those in force."""
+
+    def __init__(self, said: str, digest: str) -> None:
+        super().__init__(said)
+        self.digest = digest
 
 
 class FleetClient:
@@ -66,10 +79,13 @@ class FleetClient:
                     "set_limits", change, result_type=Limits
                 )
         except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            raise LimitsRefused(
-                cause.message if isinstance(cause, ApplicationError) else str(cause)
-            ) from None
+            raise _refusal(error.cause) from None
+        except RPCTimeoutOrCancelledError as error:
+            # The SDK's word for both: our patience has ended, or whoever asked has gone.
+            asking = asyncio.current_task()
+            if asking and asking.cancelling():
+                raise asyncio.CancelledError from None
+            raise _unavailable(error) from None
         except (RPCError, TimeoutError) as error:
             raise _unavailable(error) from None
 
@@ -79,6 +95,14 @@ class FleetClient:
                 return await self._fleet.query(name, result_type=kind)
         except (RPCError, TimeoutError, WorkflowQueryFailedError) as error:
             raise _unavailable(error) from None
+
+
+def _refusal(cause: BaseException) -> LimitsRefused:
+    if not isinstance(cause, ApplicationError):
+        return LimitsRefused(str(cause))
+    if cause.type == "LimitsMoved" and cause.details:
+        return LimitsChanged(cause.message, str(cause.details[0]))
+    return LimitsRefused(cause.message)
 
 
 def _unavailable(error: Exception) -> FleetUnavailable:

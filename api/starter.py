@@ -6,25 +6,19 @@ from collections import OrderedDict
 from typing import TypeVar
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import (
-    Priority,
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from policy import names, priority
+from api.asking import Asking
+from api.calls import AlreadyStarted, Calls, search_attributes
+from policy import captions, names
 from policy.admission import JobEvent
+from policy.captions import Caption
 from policy.job import Patience
 from policy.limits import org_of
 from policy.messages import Acquire
 from policy.priority_rules import Classified, Priorities, classify
-from policy.semaphore_state import SemaphoreState
-from workflows.repo_semaphore import RepoSemaphore
 from workflows.runner_job import (
     JobCompleted,
     JobInProgress,
@@ -33,7 +27,6 @@ from workflows.runner_job import (
     RunnerJob,
 )
 
-ORG, REPO, PRIORITY = (SearchAttributeKey.for_keyword(key) for key in names.SEARCH_ATTRIBUTES)
 T = TypeVar("T")
 REMEMBERED = 10_000  # job ids a gateway keeps in mind, to save calls; never to decide alone
 
@@ -46,9 +39,10 @@ class Starter:
     ) -> None:
         """`eager`: a worker with this very client takes the first workflow task at once."""
         self._client = client
+        self._calls = Calls(client, eager=eager)
+        self._asking = Asking(self._calls)
         self._patience = patience
         self._priorities = priorities
-        self._eager = eager
         self._flights: dict[str, asyncio.Task[str]] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
         self._busy: OrderedDict[str, asyncio.Task[bool]] = OrderedDict()  # by runner name
@@ -57,6 +51,11 @@ class Starter:
     def classify(self, event: JobEvent) -> Classified:
         """The priority that the job gets, and why."""
         return classify(event, self._priorities)
+
+    def knows(self, event: JobEvent) -> bool:
+        """Whether this gateway remembers the job as started: another `queued` is a duplicate."""
+        workflow_id = names.runner_job_id(event.repo, event.job_id)
+        return workflow_id in self._done or workflow_id in self._flights
 
     async def start(self, event: JobEvent) -> str:
         """`accepted`, or `duplicate` if the job is known; durable when this returns.
@@ -73,11 +72,17 @@ class Starter:
             return "duplicate"
         flight = asyncio.create_task(self._start(workflow_id, event))
         self._flights[workflow_id] = flight
-        flight.add_done_callback(lambda _: self._flights.pop(workflow_id, None))
+        flight.add_done_callback(lambda done: self._landed(workflow_id, done))
         # Shielded: a caller that runs into its deadline does not take the others with it.
         outcome = await asyncio.shield(flight)
         _remember(self._done, workflow_id, None)
         return outcome
+
+    def _landed(self, workflow_id: str, flight: asyncio.Task[str]) -> None:
+        self._flights.pop(workflow_id, None)
+        # Looked at here, for whoever waited may have run into its deadline and left.
+        if not flight.cancelled():
+            flight.exception()
 
     async def tell(self, event: JobEvent, *, claims: bool) -> str:
         """Signal the job's workflow, and the workflow whose runner it is, if that is another."""
@@ -118,48 +123,30 @@ class Starter:
         return bool(owner) and await self._signal(owner, "runner_busy", message)
 
     async def _start(self, workflow_id: str, event: JobEvent) -> str:
-        outcome = "accepted"
-        job = self._input(event, asked=True)
+        job, caption = self._job(event, asked=True)
+        outcome, began = "accepted", time.monotonic()
+        self._asking.starts(event.repo)
         try:
-            await self._client.start_workflow(
-                RunnerJob.run,
-                job,
-                id=workflow_id,
-                task_queue=names.TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=_search_attributes(job),
-                priority=Priority(priority_key=1 + priority.level(job.priority)),
-                request_eager_start=self._eager,
-                static_summary=f"{event.name or 'job'} of {event.repo}"[:200],
-                static_details=(
-                    f"priority {job.priority}: {self.classify(event).why}\n\n{event.url}"
-                ),
-            )
-        except WorkflowAlreadyStartedError:
+            await self._calls.start_job(job, caption)
+        except AlreadyStarted:
             outcome = "duplicate"
             description = await self._client.get_workflow_handle(workflow_id).describe()
             if description.status != WorkflowExecutionStatus.RUNNING:
                 return outcome
             # It runs: asking again heals a crash between the start and the first asking.
-        await self._client.start_workflow(
-            RepoSemaphore.run,
-            SemaphoreState(repo=event.repo),
-            id=names.semaphore_id(event.repo),
-            task_queue=names.TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="acquire",
-            start_signal_args=[Acquire(workflow_id, job.priority, job.queued_at)],
-        )
+        finally:
+            self._asking.started(event.repo)
+        ask = Acquire(workflow_id, job.priority, job.queued_at)
+        await self._asking.ask(event.repo, ask, time.monotonic() - began)
         _remember(self._repos, event.job_id, event.repo)
         return outcome
 
-    def _input(self, event: JobEvent, *, asked: bool) -> JobInput:
+    def _input(self, event: JobEvent, priority: str, *, asked: bool) -> JobInput:
         return JobInput(
             repo=event.repo,
             job_id=event.job_id,
             labels=event.labels,
-            priority=self.classify(event).priority,
+            priority=priority,
             # From its arrival here: GitHub stamps a job that waited for approval with the time of
             # its creation, days ago, and drops what is too old itself.
             queued_at=time.time(),
@@ -167,12 +154,18 @@ class Starter:
             asked=asked,
         )
 
+    def _job(self, event: JobEvent, *, asked: bool) -> tuple[JobInput, Caption]:
+        classified = self.classify(event)
+        job = self._input(event, classified.priority, asked=asked)
+        why = classified.why
+        return job, captions.job(event.name, event.repo, job.priority, why, event.url)
+
     async def _signal_job(
         self, workflow_id: str, event: JobEvent, claims: bool, signal: str, message: object
     ) -> bool:
         if not claims:
             return await self._signal(workflow_id, signal, message)
-        job = self._input(event, asked=False)
+        job, caption = self._job(event, asked=False)
         try:
             await self._client.start_workflow(
                 RunnerJob.run,
@@ -181,7 +174,9 @@ class Starter:
                 task_queue=names.TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                search_attributes=_search_attributes(job),
+                search_attributes=search_attributes(job.repo, job.priority),
+                static_summary=caption.summary,
+                static_details=caption.details,
                 start_signal=signal,
                 start_signal_args=[message],
             )
@@ -224,16 +219,6 @@ class Starter:
             if names.job_of(found.id) == job_id:
                 return found.id
         return ""
-
-
-def _search_attributes(job: JobInput) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(ORG, org_of(job.repo)),
-            SearchAttributePair(REPO, job.repo),
-            SearchAttributePair(PRIORITY, job.priority),
-        ]
-    )
 
 
 def _succeeded(flight: asyncio.Task[bool]) -> bool:

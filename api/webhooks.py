@@ -1,26 +1,36 @@
-"""POST /webhooks/github: size cap → signature → parse → policy → mode → start."""
+"""POST /webhooks/github: signature → parse → policy → mode → pressure → start.
+
+The caps on size stand before it (api/request_caps.py).
+"""
 
 import asyncio
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 from temporalio.service import RPCError
 
-from activities.dead_letters import DeadLetter, DeadLetters
 from api import events, signature
+from api.debts import FAULT, FAULT_RETRY_SECONDS, Debts
 from api.metrics import GatewayMetrics
 from api.mode import ModeWatch
+from api.pressure import PressureWatch
 from api.problems import Problem, response
-from api.replay import letter_id, payload_of
 from api.starter import Starter
 from policy import names
-from policy.admission import RETRY_AFTER_SECONDS, Decision, JobEvent, Rules, decide
+from policy.admission import Decision, JobEvent, Rules, decide
+from policy.limits import org_of
+from policy.pressure import NewJob
 
 logger = logging.getLogger(__name__)
+
+PATH = "/webhooks/github"
 
 
 @dataclass(frozen=True)
@@ -28,22 +38,22 @@ class Webhooks:
     """What the route needs."""
 
     secrets: tuple[str, ...]
-    max_body_bytes: int
     timeout: float  # seconds within which Temporal must have it; GitHub waits ten
     rules: Rules
     starter: Starter
     mode: ModeWatch
-    letters: DeadLetters
+    pressure: PressureWatch
+    debts: Debts
     metrics: GatewayMetrics
 
     async def receive(self, request: Request) -> JSONResponse:
         """Answer one delivery."""
         began = time.monotonic()
         try:
-            body = await _body(request, self.max_body_bytes)
+            body = await request.body()  # capped by api/request_caps.py
             if not signature.verify(self.secrets, body, _only(request, "x-hub-signature-256")):
                 raise Problem(401, "the signature is missing or wrong")
-            answer = await self._handle(request, body)
+            answer = await self._handled(request, body)
         except Problem as problem:
             self.metrics.webhooks.labels(f"refused_{problem.status}").inc()
             answer = response(problem)
@@ -53,12 +63,37 @@ class Webhooks:
         self.metrics.seconds.observe(time.monotonic() - began)
         return answer
 
-    async def _handle(self, request: Request, body: bytes) -> dict[str, Any]:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one delivery, as an ASGI application."""
+        try:
+            answer = await self.receive(Request(scope, receive))
+        except ClientDisconnect:
+            return
+        except Exception:  # before the signature was found good: nobody's event is lost
+            logger.exception("a fault of Penstock's own before a webhook was known as GitHub's")
+            answer = response(Problem(500, f"{FAULT}; the log has it"))
+        await answer(scope, receive, send)
+
+    async def _handled(self, request: Request, body: bytes) -> dict[str, Any]:
+        """Handle it; what our own code cannot handle is a debt too."""
+        kind = request.headers.get("x-github-event", "")
+        guid = request.headers.get("x-github-delivery", "")
+        try:
+            return await self._handle(kind, guid, body)
+        except Problem:
+            raise
+        except Exception as error:
+            logger.exception("a fault of Penstock's own in handling a webhook")
+            self.metrics.refused.labels("fault").inc()
+            retry_after = self.pressure.retry_after("fault", FAULT_RETRY_SECONDS)
+            await self.debts.fault(body, error, retry_after, guid)
+            raise Problem(503, FAULT, retry_after=retry_after, code="fault") from None
+
+    async def _handle(self, kind: str, guid: str, body: bytes) -> dict[str, Any]:
         try:
             payload = await _parse(body)
         except events.NotJson as error:
             raise Problem(400, str(error)) from None
-        kind = request.headers.get("x-github-event", "")
         if kind != "workflow_job":
             return _ignored(f"event {kind[:40] or 'unnamed'}")
         try:
@@ -71,55 +106,49 @@ class Webhooks:
         if decision.do == "ignore":
             return _ignored(decision.reason)
         if decision.do == "refuse":
-            await self._refuse(event, decision, mode.mode if mode else "")
+            await self._refuse(event, decision, guid)
+        classified = self.starter.classify(event)
+        new = decision.do == "start" and not self.starter.knows(event)
+        if new:
+            await self._under_pressure(event, classified.priority, guid)
         try:
-            async with asyncio.timeout(self.timeout):
-                if decision.do == "start":
-                    status = await self.starter.start(event)
-                else:
-                    status = await self.starter.tell(event, claims=decision.claims)
+            with self.pressure.entering() if new else nullcontext():
+                async with asyncio.timeout(self.timeout):
+                    if decision.do == "start":
+                        status = await self.starter.start(event)
+                    else:
+                        status = await self.starter.tell(event, claims=decision.claims)
         except (RPCError, TimeoutError) as error:
             logger.warning("Temporal did not take %s: %s", event.job_id, error or "no answer")
-            decision = Decision(
-                "refuse", "the workflow service does not answer", 503, RETRY_AFTER_SECONDS
-            )
-            await self._refuse(event, decision, "temporal")
-            raise  # not reached: _refuse raises
-        await self._paid(event)
+            down = Decision("refuse", "the workflow service does not answer", 503, "temporal")
+            await self._refuse(event, down, guid)
+        if status == "accepted" and event.action == "queued":
+            self.pressure.accepted()
+        elif status == "accepted" and event.action == "in_progress":
+            self.pressure.begun()
+        self.debts.paid(event)
         return {
             "status": status,
             "workflow_id": names.runner_job_id(event.repo, event.job_id),
-            "priority": self.starter.classify(event).priority,
+            "priority": classified.priority,
         }
 
-    async def _paid(self, event: JobEvent) -> None:
-        """A delivery that was refused before has come again: its letter is settled."""
-        try:
-            await self.letters.remove(letter_id(event))
-        except OSError as error:
-            logger.warning("a settled dead letter could not be deleted: %s", error)
+    async def _under_pressure(self, event: JobEvent, priority: str, guid: str) -> None:
+        """Raise if the fleet is too loaded for this new job."""
+        refusal = await self.pressure.refusal(NewJob(org_of(event.repo), priority))
+        if refusal:
+            decision = Decision("refuse", refusal.reason, refusal.status, refusal.cause)
+            await self._refuse(event, decision, guid, refusal.seconds)
 
-    async def _refuse(self, event: JobEvent, decision: Decision, cause: str) -> None:
+    async def _refuse(
+        self, event: JobEvent, decision: Decision, guid: str, seconds: float = 0.0
+    ) -> NoReturn:
         """Write the debt down, then say no."""
+        cause = decision.cause
+        retry_after = self.pressure.retry_after(cause, seconds)
         self.metrics.refused.labels(cause).inc()
-        letter = DeadLetter(
-            id=letter_id(event),
-            kind="delivery",
-            reason=decision.reason,
-            at=time.time(),
-            next_step="once there is room: penstock dead-letters replay, or redeliver at GitHub",
-            repo=event.repo,
-            job_id=event.job_id,
-            payload=payload_of(event),
-        )
-        try:
-            await self.letters.put(letter)
-        except OSError as error:
-            # GitHub's own log of failed deliveries has it still.
-            logger.error("a dead letter could not be kept: %s", error)
-        raise Problem(
-            decision.status, decision.reason, retry_after=decision.retry_after, code=cause
-        )
+        await self.debts.owe(event, decision, retry_after, guid)
+        raise Problem(decision.status, decision.reason, retry_after=retry_after, code=cause)
 
 
 def router(webhooks: Webhooks) -> APIRouter:
@@ -127,12 +156,13 @@ def router(webhooks: Webhooks) -> APIRouter:
     routes = APIRouter()
 
     @routes.post(
-        "/webhooks/github",
+        PATH,
         summary="A delivery from GitHub",
         responses={
             401: {"description": "No valid signature"},
             413: {"description": "Body over the limit"},
-            503: {"description": "Draining, in maintenance, or Temporal does not answer"},
+            429: {"description": "Too many jobs wait, or GitHub limits the organization"},
+            503: {"description": "Draining, in maintenance, overloaded, or no Temporal"},
         },
     )
     async def receive(request: Request) -> JSONResponse:
@@ -149,22 +179,6 @@ def _only(request: Request, header: str) -> str | None:
     """The header's value; None if it is missing or given twice."""
     values = request.headers.getlist(header)
     return values[0] if len(values) == 1 else None
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The raw body; too large is known before it is read whole."""
-    declared = request.headers.get("content-length", "")
-    too_large = Problem(413, f"the body is over {limit} bytes")
-    if declared.isdigit() and int(declared) > limit:
-        raise too_large
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise too_large
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 async def _parse(body: bytes) -> dict[str, Any]:

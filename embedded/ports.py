@@ -1,6 +1,10 @@
-"""Free TCP ports of this machine."""
+"""Free TCP ports of this machine, and how one is given up."""
 
+import ctypes
 import socket
+import struct
+
+SO_ATTACH_FILTER = 26  # not among socket's names
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -30,3 +34,18 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def turn_away(listener: socket.socket) -> None:
+    """Have the kernel take no new connections; those that it has taken can still be accepted.
+
+    Closing a listener resets whoever is connected and not accepted yet, request and all. On Linux
+    a socket filter of one instruction, "drop" (socket(7), SO_ATTACH_FILTER), shuts the door first:
+    who knocks then is refused once the listener is closed. Elsewhere nothing happens.
+    """
+    drop = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # BPF_RET, 0 bytes
+    program = struct.pack("HL", 1, ctypes.addressof(drop))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+    except OSError:
+        return

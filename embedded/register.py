@@ -10,14 +10,14 @@ from temporalio.client import Client
 from policy.names import SEARCH_ATTRIBUTES
 
 
-async def register_search_attributes(client: Client) -> list[str]:
-    """Add what is missing; the names added."""
+async def register_search_attributes(client: Client, *, dry_run: bool = False) -> list[str]:
+    """Add what is missing; the names added (or that would be)."""
     service = client.operator_service
     known = await service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     missing = [name for name in SEARCH_ATTRIBUTES if name not in known.custom_attributes]
-    if missing:
+    if missing and not dry_run:
         keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
         await service.add_search_attributes(
             AddSearchAttributesRequest(

@@ -17,7 +17,7 @@ from api.signature import sign
 from embedded import stack
 from embedded.temporal_server import TemporalServer
 from settings import Settings
-from tests.support import ADMIN_HASH, count, deliver
+from tests.support import ADMIN_HASH, PATIENCE, count, deliver
 
 SECRET = "a secret of these tests"
 
@@ -29,25 +29,23 @@ class Gate:
         self, client: Client, server: TemporalServer, settings: Settings, url: str
     ) -> None:
         self.client, self.server, self.settings, self.url = client, server, settings, url
-        self.http = httpx.AsyncClient(timeout=30)
+        # A connection that the server is about to close as idle (after 5 s) is not used again.
+        self.http = httpx.AsyncClient(timeout=PATIENCE, limits=httpx.Limits(keepalive_expiry=2))
 
     @classmethod
     @asynccontextmanager
     async def open(cls, folder: Path, **more: Any) -> AsyncGenerator["Gate"]:
-        """Start both; end both."""
-        settings = configuration.load(
-            state_dir=folder,
-            gateway={
-                "port": 0,
-                "webhook_secret": SECRET,
-                "owners": ["acme"],
-                "temporal_timeout_seconds": 2,
-                "admin_key_hashes": [ADMIN_HASH],
-            },
-            **more,
-        )
+        """Start both; end both. `more` are tables of the configuration."""
+        gateway = {
+            "port": 0,
+            "webhook_secret": SECRET,
+            "owners": ["acme"],
+            "admin_key_hashes": [ADMIN_HASH],
+            **more.pop("gateway", {}),
+        }
+        settings = configuration.load(state_dir=folder, gateway=gateway, **more)
         async with AsyncExitStack() as held:
-            server = TemporalServer(folder, ui=False)
+            server = TemporalServer(folder, ui=False, port=0)
             running = await server.start()
             held.push_async_callback(stop_at_once, server)
             client = await Client.connect(running.address)

@@ -185,7 +185,7 @@ async def test_a_redelivery_to_another_gateway_is_a_duplicate(gate):
 
 async def test_without_temporal_a_job_is_refused_and_written_down(tmp_path):
     """503 with Retry-After and a dead letter; alive still, but not ready."""
-    async with Gate.open(tmp_path) as gate:
+    async with Gate.open(tmp_path, gateway={"temporal_timeout_seconds": 2}) as gate:
         await gate.server.stop()
         answer = await gate(job_payload("queued"))
         assert answer.status_code == 503

@@ -1,0 +1,1 @@
+"""What the admin interface takes and answers, for its description and for checking both."""
