@@ -6,6 +6,9 @@ the Temporal command line (`TEMPORAL_ADDRESS`, profiles, TLS, API key).
 """
 
 import os
+import re
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -26,8 +30,16 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from admin_settings import AdminKeyTable, IamTable, check_hash
+from aws_settings import ConcurrencyTable, LogsTable
+from cloudwatch_settings import CloudWatchTable
+from ecs_settings import EcsTable
+from policy.access import AdminKey
 from policy.limits import InvalidLimits, Limits, validate
 from policy.priority_rules import DEFAULT_RULES, Priorities, Rule
+from policy.recovery import Timetable
+from policy.thresholds import Thresholds
+from worker_settings import VersionedTable
 
 DEFAULT_FILE = Path("penstock.toml")
 
@@ -46,7 +58,7 @@ def _secret(value: SecretStr | None, file: Path | None, key: str) -> str:
         raise ValueError(f"give {key} or {key}_file, not both")
     if file is not None:
         try:
-            return file.read_text(encoding="utf-8").strip()
+            return file.read_text(encoding="utf-8-sig").strip()  # some editors begin with a mark
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{key}_file {str(file)!r} cannot be read: {error}") from None
     return value.get_secret_value() if value is not None else ""
@@ -83,6 +95,28 @@ class LimitsTable(_Table):
         )
 
 
+class PressureTable(_Table):
+    """When the fleet counts as overloaded (docs/back-pressure.md); live like the limits."""
+
+    strategy: Literal["queue", "reject"] = "queue"
+    max_queue_depth: int = 100
+    max_concurrency_percent: float = 80.0
+    max_error_rate: float = 0.05
+
+    @model_validator(mode="after")
+    def _check(self) -> "PressureTable":
+        try:
+            validate(Limits(pressure=self.thresholds))
+        except InvalidLimits as error:
+            raise ValueError(str(error).removeprefix("pressure.")) from None
+        return self
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """As policy wants them."""
+        return Thresholds(**self.model_dump())
+
+
 class GatewayTable(_Table):
     """Where the gateway listens, and what it lets in."""
 
@@ -93,16 +127,57 @@ class GatewayTable(_Table):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=25 * 1024 * 1024)
     labels: list[str] = Field(default=["self-hosted", "linux", "x64"], min_length=1)
     owners: list[str] = Field(default=["*"], min_length=1)
-    admin_key_hashes: list[str] = Field(default_factory=list[str])
+    admin_keys: list[AdminKeyTable] = Field(default_factory=list[AdminKeyTable])
+    admin_key_hashes: list[str] = Field(default_factory=list[str])  # of keys without a name
+    admin_failures_per_minute: int = Field(default=10, ge=1, le=10_000)  # of one address
+    admin_require_if_match: bool = False  # changes of limits must say of which limits
+    iam: IamTable | None = None
+    # Of Temporal's web UI, for links on the operations page (docs/page.md); empty: none.
+    temporal_ui_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
     temporal_timeout_seconds: float = Field(default=8.0, gt=0, le=9)  # GitHub gives up after 10 s
+    # Who may connect, how much and how slowly: docs/gateway.md.
+    max_header_bytes: int = Field(default=16 * 1024, ge=4096, le=64 * 1024)
+    max_connections: int = Field(default=2000, ge=1, le=100_000)
+    max_buffered_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
+    header_timeout_seconds: float = Field(default=10.0, gt=0)
+    body_timeout_seconds: float = Field(default=20.0, gt=0)
+    send_timeout_seconds: float = Field(default=30.0, gt=0)
+    keep_alive_seconds: int = Field(default=5, ge=1)
+    shutdown_lead_seconds: float = Field(default=0.0, ge=0)
+    trusted_proxies: list[str] = Field(default_factory=list[str])
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            ip_network(entry)  # its message names the entry
+        return value
+
+    @model_validator(mode="after")
+    def _room_for_a_body(self) -> "GatewayTable":
+        if self.max_buffered_bytes < self.max_body_bytes:
+            raise ValueError("max_buffered_bytes must not be less than max_body_bytes")
+        return self
 
     @field_validator("admin_key_hashes")
     @classmethod
     def _hashes(cls, value: list[str]) -> list[str]:
-        for entry in value:
-            if len(entry) != 64 or not set(entry) <= set("0123456789abcdef"):
-                raise ValueError("each must be 64 hexadecimal digits: penstock admin-key create")
-        return value
+        return [check_hash(entry) for entry in value]
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> "GatewayTable":
+        for what in ("name", "hash"):
+            said = [getattr(key, what) for key in self.all_admin_keys]
+            twice = sorted({entry for entry in said if said.count(entry) > 1})
+            if twice:
+                raise ValueError(f"admin_keys: the {what} {twice[0][:64]!r} is there twice")
+        return self
+
+    @property
+    def all_admin_keys(self) -> list[AdminKey]:
+        """Every key: those with a name, then those known by the first digits of their hash."""
+        bare = [AdminKey(entry[:8], entry) for entry in dict.fromkeys(self.admin_key_hashes)]
+        return [table.key for table in self.admin_keys] + bare
 
     @property
     def secrets(self) -> list[str]:
@@ -143,11 +218,25 @@ class GitHubTable(_Table):
 
     @model_validator(mode="after")
     def _check(self) -> "GitHubTable":
-        if self.runner_group and self.scope == "repository":
+        for key, given in (
+            ("runner_group", bool(self.runner_group)),
+            ("runner_group_id", self.runner_group_id != 1),
+        ):
+            if given and self.scope == "repository":
+                raise ValueError(
+                    f"{key}: repositories have none; set github.scope = 'organization'"
+                )
+        if self.runner_group_id != 1 and self.mode == "registration":
             raise ValueError(
-                "runner_group: repositories have none; set github.scope = 'organization'"
+                "runner_group_id: in mode 'registration' a runner is told its group by name; set"
+                " github.runner_group"
             )
         return self
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any credentials are configured."""
+        return bool(self.app_id or self.token or self.token_file or self.token_secret)
 
     @property
     def repository_budget(self) -> int | None:
@@ -158,8 +247,9 @@ class GitHubTable(_Table):
 
     @property
     def key(self) -> str:
-        """The App's private key, PEM."""
-        return _secret(self.private_key, self.private_key_file, "github.private_key")
+        """The App's private key, PEM. An environment of one line may write its ends as `\\n`."""
+        text = _secret(self.private_key, self.private_key_file, "github.private_key")
+        return text if "\n" in text else text.replace("\\n", "\n")
 
     @property
     def personal_token(self) -> str:
@@ -187,6 +277,22 @@ class TokensTable(_Table):
         return _secret(secret, self.encryption_keys_file, "tokens.encryption_keys")
 
 
+class DeadLettersTable(_Table):
+    """Where refused events and failed jobs are kept (docs/dead-letters.md)."""
+
+    store: Literal["files", "sqs"] = "files"
+    max_letters: int = Field(default=10_000, ge=1, le=100_000)  # files: beyond it none is taken
+    queue_name: str = Field(default="penstock-dead-letters", pattern=r"^[A-Za-z0-9_-]{1,80}$")
+    queue_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")  # instead of its name
+
+    @field_validator("queue_url")
+    @classmethod
+    def _standard(cls, value: str) -> str:
+        if value.endswith(".fifo"):
+            raise ValueError("name a standard queue: a FIFO queue would hold letters back")
+        return value
+
+
 class AwsTable(_Table):
     """Where AWS is; empty values are those of the environment."""
 
@@ -194,7 +300,7 @@ class AwsTable(_Table):
     endpoint_url: str = Field(default="", pattern=r"^(https?://[^\s/]+/?)?$")
 
 
-class WorkerTable(_Table):
+class WorkerTable(VersionedTable):
     """The worker processes."""
 
     count: int = Field(default=1, ge=1, le=1000)  # how many run, in all
@@ -202,11 +308,19 @@ class WorkerTable(_Table):
     metrics_port: int = Field(default=0, ge=0, le=65535)  # 0: none
 
 
+PROGRAMS = ("config.sh", "run.sh")  # of actions/runner
+NO_RUNNER = (
+    "runner.command is missing: set it to the command that runs one runner, or runner.folder to an"
+    " unpacked actions/runner"
+)
+
+
 class RunnerTable(_Table):
     """How a runner is started, and how long Penstock is patient with it (seconds)."""
 
-    launcher: Literal["process"] = "process"
+    launcher: Literal["process", "ecs"] = "process"
     command: list[str] = Field(default_factory=list[str])
+    folder: Path | None = None  # an unpacked actions/runner, instead of a command
     environment: dict[str, str] = Field(default_factory=dict[str, str])
     start_timeout_seconds: float = Field(default=600.0, gt=0)
     finish_timeout_seconds: float = Field(default=300.0, gt=0)
@@ -215,6 +329,54 @@ class RunnerTable(_Table):
     queue_timeout_seconds: float = Field(default=24 * 3600.0, gt=0)
     relaunch_seconds: float = Field(default=5.0, gt=0)
     max_launches: int = Field(default=3, ge=1, le=100)
+    unavailable_seconds: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "RunnerTable":
+        if self.command and self.folder:
+            raise ValueError("give runner.command or runner.folder, not both")
+        return self
+
+    @property
+    def missing(self) -> str:
+        """What a worker cannot do without; empty if all is there."""
+        if self.folder is None:
+            return "" if self.command else NO_RUNNER
+        lacking = [name for name in PROGRAMS if not (self.folder / name).is_file()]
+        if not lacking:
+            return ""
+        return (
+            f"runner.folder: there is no {lacking[0]} in {str(self.folder)!r}: unpack a release of"
+            " actions/runner there"
+        )
+
+
+PLACE = r"^[A-Za-z0-9][A-Za-z0-9_-]*(/(?!\.{1,2}$)[A-Za-z0-9_.-]+)?$"
+
+
+class RecoveryTable(_Table):
+    """What pays refused and lost webhooks (docs/recovery.md)."""
+
+    enabled: bool = True
+    every_seconds: int = Field(default=120, ge=10, le=86_400)
+    points_per_run: int = Field(default=60, ge=15, le=600)  # a read costs 1, a write 5
+    hooks: list[str] = Field(default_factory=list[str])  # owner/repo, or owner
+    webhook_url: str = Field(default="", pattern=r"^(https?://[^\s/]+\S*)?$")
+    repositories: list[str] = Field(default_factory=list[str])  # owner/repo
+
+    @field_validator("hooks", "repositories")
+    @classmethod
+    def _places(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        for place in value:
+            wanted = "owner/repo" if info.field_name == "repositories" else "owner/repo or owner"
+            if not re.fullmatch(PLACE, place) or (wanted == "owner/repo" and "/" not in place):
+                raise ValueError(f"{place!r} is not {wanted}")
+        return value
+
+    @property
+    def timetable(self) -> Timetable:
+        """As the schedule wants it."""
+        return Timetable(self.enabled, self.every_seconds, self.points_per_run)
 
 
 class RuleTable(_Table):
@@ -277,13 +439,25 @@ class Settings(BaseSettings):
 
     state_dir: Path = Path(".penstock")
     limits: LimitsTable = LimitsTable()
+    pressure: PressureTable = PressureTable()
     gateway: GatewayTable = GatewayTable()
     github: GitHubTable = GitHubTable()
     runner: RunnerTable = RunnerTable()
     priorities: PrioritiesTable = PrioritiesTable()
     tokens: TokensTable = TokensTable()
+    dead_letters: DeadLettersTable = DeadLettersTable()
     aws: AwsTable = AwsTable()
+    ecs: EcsTable = EcsTable()
+    concurrency: ConcurrencyTable = ConcurrencyTable()
+    logs: LogsTable = LogsTable()
     worker: WorkerTable = WorkerTable()
+    recovery: RecoveryTable = RecoveryTable()
+    cloudwatch: CloudWatchTable = CloudWatchTable()
+
+    @property
+    def fleet_limits(self) -> Limits:
+        """All that the Fleet is told at the start of a worker: limits and thresholds."""
+        return replace(self.limits.limits, pressure=self.pressure.thresholds)
 
     @model_validator(mode="after")
     def _check_workers(self) -> "Settings":
@@ -325,10 +499,11 @@ class Settings(BaseSettings):
                     "tokens.encryption_keys_file is missing: tokens.store = 'dynamodb' keeps"
                     " tokens sealed; make a key by penstock token-key create"
                 )
-            if not self.runner.command:
-                raise InvalidSettings(
-                    "runner.command is missing: set it to the command that runs one runner"
-                )
+            if self.runner.launcher == "ecs":
+                if missing := self.ecs.missing():
+                    raise InvalidSettings(missing)
+            elif missing := self.runner.missing:
+                raise InvalidSettings(missing)
         except ValueError as error:
             raise InvalidSettings(str(error)) from None
 
@@ -345,6 +520,11 @@ class Settings(BaseSettings):
 
 
 _file: dict[str, Path | None] = {"path": None}
+
+
+def file_in_use() -> Path | None:
+    """The file that the last `load` read; None if there is none."""
+    return _file["path"]
 
 
 def load(config: Path | None = None, **overrides: Any) -> Settings:

@@ -1,8 +1,10 @@
-"""Arguments: name=number, and durations."""
+"""Arguments: name=number, durations, repositories and jobs."""
 
 import re
 
 import typer
+
+from api.events import OWNER, REPOSITORY
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -36,3 +38,18 @@ def seconds_of(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is no duration: 90, 45s, 30m or 1h30m")
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def repository(text: str, hint: str = "REPO") -> str:
+    """`owner/repo`, and nothing else: it goes into queries."""
+    owner, _, name = text.partition("/")
+    if not (OWNER.fullmatch(owner) and REPOSITORY.fullmatch(name)):
+        raise typer.BadParameter("a repository is owner/repo", param_hint=hint)
+    return text
+
+
+def job_number(text: str) -> str:
+    """A job's number at GitHub."""
+    if not re.fullmatch("[0-9]{1,19}", text):
+        raise typer.BadParameter("a job is a number", param_hint="JOB")
+    return text

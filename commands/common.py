@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
+import uvloop
 
 import settings as configuration
 from api.fleet_client import FleetClient
+from commands.output import FORMATS
 from embedded.connect import connect
 
 T = TypeVar("T")
@@ -21,18 +23,30 @@ CONFIG = typer.Option(
 
 def _known_output(value: str) -> str:
     """Refuse a wrong format before anything is done."""
-    if value not in ("table", "json"):
-        raise typer.BadParameter("table or json")
+    if value not in FORMATS:
+        raise typer.BadParameter("table, json or yaml")
     return value
 
 
-OUTPUT = typer.Option("table", "--output", "-o", help="table or json.", callback=_known_output)
+def _formats() -> list[str]:
+    return list(FORMATS)
+
+
+OUTPUT = typer.Option(
+    "table",
+    "--output",
+    "-o",
+    help="table, json or yaml.",
+    callback=_known_output,
+    autocompletion=_formats,
+)
 REASON = typer.Option("", "--reason", "-r", help="Why; kept in the audit list.")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Do it to its end."""
-    return asyncio.run(work)
+    """Do it to its end, on the loop that costs a gateway least."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def ask(config: Path | None, question: Callable[[FleetClient], Awaitable[T]]) -> T:
@@ -43,6 +57,15 @@ def ask(config: Path | None, question: Callable[[FleetClient], Awaitable[T]]) ->
         return await question(FleetClient(await connect(state_dir)))
 
     return run(work())
+
+
+def none_before(context: typer.Context, command: str) -> None:
+    """For a group that is also a command: what is said before a command's name is not lost."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            said = f"{parameter.opts[0]} belongs after the command: penstock {command}"
+            raise typer.BadParameter(f"{said} {context.invoked_subcommand} {parameter.opts[0]} …")
 
 
 def actor() -> str:

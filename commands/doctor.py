@@ -12,7 +12,8 @@ from activities.token_store import StoreUnavailable
 from commands.checks import aws, github, temporal
 from commands.checks.finding import Finding
 from commands.common import CONFIG, OUTPUT, run
-from commands.output import as_json, console, print_json
+from commands.exits import FAILED
+from commands.output import console, is_data, print_data, print_line
 from embedded.connect import NoTemporal, connect
 from settings import InvalidSettings, Settings
 from wiring import github_of
@@ -31,15 +32,15 @@ def doctor(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     Exit 1 if anything is bad; warnings do not count.
     """
     settings = configuration.load(config)
-    quiet = as_json(output)
+    quiet = is_data(output)
     findings = run(_all(settings, quiet=quiet))
     bad = sum(finding.state == "bad" for finding in findings)
     if quiet:
-        print_json([vars(finding) for finding in findings])
+        print_data(output, [vars(finding) for finding in findings])
     else:
-        console.print(f"{bad} bad" if bad else "nothing is bad", highlight=False)
+        print_line(f"{bad} bad" if bad else "nothing is bad")
     if bad:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 async def _all(settings: Settings, *, quiet: bool) -> list[Finding]:
@@ -59,6 +60,13 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("configuration", "good", "complete")
     except InvalidSettings as error:
         yield Finding("configuration", "bad", str(error))
+    client, silence = None, ""
+    try:
+        client = await connect(settings.state_dir)
+    except NoTemporal as error:
+        silence = str(error)
+    # The workers' pauses are theirs alone where the token store is in memory.
+    paused = await temporal.paused(client) if client else {}
     try:
         side = await github_of(settings)
     except InvalidSettings as error:
@@ -66,20 +74,20 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     else:
         try:
             if side.credentials.app_id or side.credentials.token:
-                async for finding in github.look(Survey(side.client), settings.github.scope):
+                survey, scope = Survey(side.client), settings.github.scope
+                async for finding in github.look(survey, scope, paused):
                     yield finding
             else:
                 yield Finding("GitHub", "skipped", "there are no credentials to ask with")
         except StoreUnavailable as error:
-            yield Finding("GitHub", "bad", f"no call without the token store: {error}")
+            said = f"{error}: no call is made without the token store, see AWS below"
+            yield Finding("GitHub", "bad", said)
         finally:
             await side.close()
-    try:
-        client = await connect(settings.state_dir)
-    except NoTemporal as error:
-        yield Finding("Temporal", "bad", str(error))
-    else:
+    if client:
         async for finding in temporal.look(client, settings):
             yield finding
+    else:
+        yield Finding("Temporal", "bad", silence)
     async for finding in aws.look(settings):
         yield finding

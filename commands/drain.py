@@ -12,11 +12,11 @@ import settings as configuration
 from api.fleet_client import FleetClient, FleetUnavailable
 from commands.arguments import seconds_of
 from commands.common import CONFIG, OUTPUT, REASON, actor, run
-from commands.output import as_json, console, drain_line, print_drain, print_json
+from commands.exits import TOO_LATE
+from commands.output import console, drain_line, is_data, is_plain, print_data, print_drain
 from embedded.connect import connect
 from policy.fleet import ModeChange
 
-TOO_LATE = 4
 LOOK_SECONDS = 1.0
 SILENCE_SECONDS = 60.0  # of a Fleet that is being replaced; then it is given up
 STOPPING_SECONDS = 60.0  # for stopped runners to be gone
@@ -34,7 +34,9 @@ def drain(
     output: str = OUTPUT,
     reason: str = REASON,
     wait: bool = typer.Option(False, help="Show progress until the fleet is empty."),
-    deadline: str = typer.Option("", help="With --wait: 90, 45s, 30m or 1h30m; empty is none."),
+    deadline: str = typer.Option(
+        "", help="90, 45s, 30m or 1h30m; the Fleet keeps it. None: empty."
+    ),
     on_deadline: str = typer.Option(
         "leave",
         help="What then: leave the rest to end by itself, or stop (maintenance; its jobs fail).",
@@ -43,25 +45,23 @@ def drain(
 ) -> None:
     """Take no new work and finish what there is. Exit 4 if it is not done by the deadline."""
     seconds = seconds_of(deadline) if deadline else 0.0
-    quiet = as_json(output)
+    quiet = is_data(output)
 
     async def work() -> dict[str, Any]:
         fleet = FleetClient(await connect(configuration.load(config).state_dir))
-        await fleet.set_mode("draining", ModeChange(reason, seconds, actor=actor()))
+        change = ModeChange(reason, seconds, actor=actor(), on_deadline=on_deadline)
+        await fleet.set_mode("draining", change)
         if not wait:
             return await fleet.drain_status()
         answer = await _watch(fleet, seconds, quiet=quiet)
-        late = not answer["drained"] and answer["mode"] == "draining"
-        if late and on_deadline == "stop":
-            why = f"the drain's deadline of {deadline} passed"
-            change = ModeChange(why, stop_running=True, actor=actor())
-            await fleet.set_mode("maintenance", change)
+        late = not answer["drained"] and answer["mode"] != "normal"
+        if late and on_deadline == "stop":  # the Fleet does that by itself, watched or not
             answer = await _watch(fleet, STOPPING_SECONDS, quiet=quiet, stopping=True)
         return answer
 
     answer = run(work())
     if quiet:
-        print_json(answer)
+        print_data(output, answer)
     else:
         print_drain(answer)
     # Stopped is not drained: what was queued is kept, and jobs have failed.
@@ -80,7 +80,7 @@ async def _watch(
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=quiet,
+        disable=quiet or is_plain(),
     )
     most, heard = 0, time.monotonic()
     with shown:
@@ -98,7 +98,8 @@ async def _watch(
             left = answer["running"] + (0 if stopping else answer["waiting"])
             most = max(most, left)
             shown.update(bar, description=drain_line(answer), total=most, completed=most - left)
-            over = answer["drained"] or answer["mode"] == "normal" or (stopping and not left)
+            stopped = stopping and answer["mode"] == "maintenance" and not left
+            over = answer["drained"] or answer["mode"] == "normal" or stopped
             if over or heard >= ends:
                 return answer
             await asyncio.sleep(min(LOOK_SECONDS, max(0.0, ends - heard)))

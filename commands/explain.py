@@ -6,13 +6,11 @@ from typing import Any
 import typer
 
 import settings as configuration
-from api.events import OWNER, REPOSITORY
-from api.explain import JobSilent, UnknownJob, explain
+from api.explain import explain
+from commands.arguments import job_number, repository
 from commands.common import CONFIG, OUTPUT, run
-from commands.output import as_json, console, print_json
+from commands.output import is_data, print_data, print_line
 from embedded.connect import connect
-
-FAILED, UNREACHABLE = 1, 3
 
 
 def explain_job(
@@ -22,26 +20,24 @@ def explain_job(
     output: str = OUTPUT,
 ) -> None:
     """Why a job waits: the limit that holds it, its place in line, and for how long."""
-    owner, _, name = repo.partition("/")
-    if not (OWNER.fullmatch(owner) and REPOSITORY.fullmatch(name)):
-        raise typer.BadParameter("a repository is owner/repo", param_hint="REPO")
-    if not job.isdigit():
-        raise typer.BadParameter("a job is a number", param_hint="JOB")
+    answer = ask_job(config, repo, job)
+    if is_data(output):
+        print_data(output, answer)
+        return
+    for line in lines(answer):
+        print_line(line)
+
+
+def ask_job(config: Path | None, repo: str, job: str) -> dict[str, Any]:
+    """All that is known of one job. Raises UnknownJob, JobSilent."""
+    repository(repo)
+    job_number(job)
 
     async def work() -> dict[str, Any]:
         client = await connect(configuration.load(config).state_dir)
         return await explain(client, repo, job)
 
-    try:
-        answer = run(work())
-    except (UnknownJob, JobSilent) as error:
-        typer.echo(f"penstock: {error}", err=True)
-        raise typer.Exit(FAILED if isinstance(error, UnknownJob) else UNREACHABLE) from None
-    if as_json(output):
-        print_json(answer)
-        return
-    for line in lines(answer):
-        console.print(line, highlight=False, soft_wrap=True)
+    return run(work())
 
 
 def lines(answer: dict[str, Any]) -> list[str]:

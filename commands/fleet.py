@@ -15,12 +15,12 @@ import settings as configuration
 from activities.workflows import start_fleet
 from api.fleet_client import FleetClient, FleetUnavailable
 from commands.common import CONFIG, OUTPUT, REASON, actor, ask, run
-from commands.output import as_json, console, print_json, print_table, say
+from commands.exits import TOO_LATE
+from commands.output import doing, is_data, print_data, print_table, say
 from embedded.connect import connect
 from policy import names
 from policy.fleet import Rebuild
 
-TOO_LATE = 4
 LOOK_SECONDS = 0.5
 
 app = typer.Typer(help="The Fleet itself: its memory and its record.", no_args_is_help=True)
@@ -48,18 +48,19 @@ def rebuild(
         fleet = FleetClient(client)
         if restart:
             await _terminate(client, reason)
-        await start_fleet(client, settings.limits.limits)
+        await start_fleet(client, settings.fleet_limits)
         before = await _progress(fleet)
         await fleet.rebuild(Rebuild(reason, actor()))
         ends = time.monotonic() + wait
-        with console.status("asking every semaphore") as shown:
+        with doing("asking every semaphore") as shown:
             while True:
                 answer = await _progress(fleet)
                 begun = answer["rebuilt_at"] > before["rebuilt_at"]
                 answer["settled"] = begun and answer["settled"]
                 if answer["settled"] or time.monotonic() >= ends:
                     return answer
-                shown.update(f"{answer['answered']} of {answer['repos']} have answered")
+                if shown:
+                    shown.update(f"{answer['answered']} of {answer['repos']} have answered")
                 await asyncio.sleep(LOOK_SECONDS)
 
     answer = run(work())
@@ -73,8 +74,8 @@ def rebuild(
 def audit(config: Path | None = CONFIG, output: str = OUTPUT) -> None:
     """The last fifty changes of mode and limits: when, by whom, why."""
     entries = ask(config, lambda fleet: fleet.audit())
-    if as_json(output):
-        print_json(entries)
+    if is_data(output):
+        print_data(output, entries)
         return
     rows = [
         (

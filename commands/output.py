@@ -1,38 +1,99 @@
-"""How commands answer: a line, a table, or JSON."""
+"""How commands answer: a line, a table, JSON or YAML.
 
+Plain is what goes into a file, a pipe, a dumb terminal, or anywhere while NO_COLOR is set: no
+colour, no lines around tables, nothing that moves, and no text cut to a width.
+"""
+
+import io
 import json
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
+import yaml
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
+FORMATS = ("table", "json", "yaml")
+WIDEST = 100_000
 console = Console()
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def as_json(output: str) -> bool:
-    """Whether the user asked for JSON."""
-    return output == "json"
+def is_plain() -> bool:
+    """Whether nobody looks, or whoever looks wants no decoration."""
+    return not console.is_interactive or console.no_color
+
+
+def is_data(output: str) -> bool:
+    """Whether a program is to read the answer."""
+    return output != "table"
+
+
+def harmless(text: str) -> str:
+    """Without what a terminal would obey: names and reasons come from payloads."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def say(output: str, answer: dict[str, Any], said: str) -> None:
     """The answer, or the line that says it."""
-    if as_json(output):
-        print_json(answer)
+    if is_data(output):
+        print_data(output, answer)
     else:
-        console.print(said, highlight=False, soft_wrap=True)
+        print_line(said)
 
 
-def print_json(answer: Any) -> None:
-    """Plain, whatever the terminal."""
-    print(json.dumps(answer, indent=2))
+def print_line(said: str) -> None:
+    """Plain words: what is in them, a payload's too, is no markup."""
+    console.print(harmless(said), highlight=False, soft_wrap=True, markup=False)
+
+
+def print_data(output: str, answer: Any) -> None:
+    """JSON or YAML, whatever the terminal: the same document in either."""
+    text = json.dumps(answer, indent=2)
+    if output == "yaml":
+        plain = json.loads(text)  # tuples and the like, as JSON has them
+        text = yaml.safe_dump(  # pyright: ignore[reportUnknownMemberType] - of its width
+            plain, sort_keys=False, allow_unicode=True
+        ).rstrip()
+    print(text)
+
+
+def table_of(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Table:
+    """A table of texts."""
+    if is_plain():
+        table = Table(*columns, box=None, pad_edge=False, header_style="")
+    else:
+        table = Table(*columns)
+    for row in rows:
+        # As text: names and reasons come from payloads, and [/x] in one would be markup.
+        table.add_row(*(Text(harmless(str(cell))) for cell in row))
+    return table
 
 
 def print_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """A table of texts."""
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    console.print(table)
+    """Print a table of texts; a plain one as wide as it must be."""
+    table = table_of(columns, rows)
+    if not is_plain():
+        console.print(table)
+        return
+    written = io.StringIO()
+    Console(file=written, width=WIDEST, color_system=None).print(table)
+    for line in written.getvalue().splitlines():
+        print(line.rstrip())
+
+
+@contextmanager
+def doing(what: str) -> Generator[Status | None]:
+    """Something that moves while it takes long; None where nothing may."""
+    if is_plain():
+        yield None
+        return
+    with console.status(what) as shown:
+        yield shown
 
 
 def drain_line(answer: dict[str, Any]) -> str:
@@ -48,8 +109,8 @@ def drain_line(answer: dict[str, Any]) -> str:
 def print_drain(answer: dict[str, Any]) -> None:
     """`drain_status` with what blocks the drain."""
     if answer["drained"]:
-        console.print(f"{answer['mode']}: drained")
+        print_line(f"{answer['mode']}: drained")
         return
-    console.print(drain_line(answer), highlight=False)
+    print_line(drain_line(answer))
     rows = [(b["repo"], b["running"], b["waiting"], f"{b['p90']} s") for b in answer["blocking"]]
     print_table(("blocking", "running", "waiting", "90 % done in"), rows)

@@ -5,6 +5,7 @@ quarter of a second, and the workflow `fleet` is one per namespace.
 """
 
 import os
+import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
@@ -13,11 +14,19 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client
+from temporalio.worker._workflow import _WorkflowWorker
 
 from demo.site import Site
 from embedded.temporal_server import TemporalServer
 from tests.api.gate import stop_at_once
-from tests.support import Penstock
+from tests.support import PATIENCE, Penstock
+
+pytest_plugins = ["tests.order"]
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would every program
+# that they start; some tests want to see what such a program does then.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -25,6 +34,8 @@ async def site(tmp_path: Path) -> AsyncGenerator[Site]:
     """A simulated GitHub."""
     made = Site(tmp_path / "site")
     await made.start()
+    # What a busy machine is late with is no lost webhook, but where a test wants one.
+    await made.call("POST", "limits", delivery_timeout=PATIENCE)
     yield made
     await made.stop()
 
@@ -38,7 +49,7 @@ def dynamic() -> dict[str, str]:
 @pytest.fixture
 async def server(tmp_path: Path, dynamic: dict[str, str]) -> AsyncGenerator[TemporalServer]:
     """A Temporal server."""
-    made = TemporalServer(tmp_path / "site", ui=False, dynamic=dynamic)
+    made = TemporalServer(tmp_path / "site", ui=False, port=0, dynamic=dynamic)
     await made.start()
     yield made
     await stop_at_once(made)
@@ -83,6 +94,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 _status = pytest.StashKey[int]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _late_is_no_deadlock() -> Generator[None]:
+    """A task of a workflow may take longer than temporalio's two seconds: the machine is busy."""
+    made = _WorkflowWorker.__init__
+
+    def patiently(self: Any, **how: Any) -> None:
+        made(self, **how)
+        if self._deadlock_timeout_seconds:
+            self._deadlock_timeout_seconds = 60
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_WorkflowWorker, "__init__", patiently)
+        yield
 
 
 @pytest.fixture(autouse=True)

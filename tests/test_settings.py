@@ -6,6 +6,7 @@ import pytest
 
 import settings
 from policy.priority_rules import Priorities, Rule
+from policy.recovery import Timetable
 from settings import InvalidSettings, load
 
 CANARY = "an-unmistakable-secret"
@@ -150,8 +151,16 @@ WRONG = [
     ("[github]\nscope = 'enterprise'", "github.scope: "),
     ("[github]\ntoken = ['an-unmistakable-secret']", "github.token: "),
     ("[github]\ntokn = 'an-unmistakable-secret'", "github.tokn: there is no such key"),
-    ("[runner]\nlauncher = 'ecs'", "runner.launcher: "),
+    ("[runner]\nlauncher = 'kubernetes'", "runner.launcher: "),
     ("[runner]\ncommand = 'run.sh'", "runner.command: "),
+    ("[dead_letters]\nstore = 'kafka'", "dead_letters.store: "),
+    ("[dead_letters]\nmax_letters = 0", "dead_letters.max_letters: "),
+    ("[dead_letters]\nqueue_name = 'a.fifo'", "dead_letters.queue_name: "),
+    ("[dead_letters]\nqueue_url = 'sqs'", "dead_letters.queue_url: "),
+    (
+        "[dead_letters]\nqueue_url = 'https://sqs.x/1/a.fifo'",
+        "dead_letters.queue_url: name a standard queue",
+    ),
     ("limits = 3", "limits: "),
 ]
 
@@ -332,6 +341,9 @@ def test_several_webhook_secrets_serve_while_one_is_replaced(written):
     path = written("new\n\n  old  \n", "secrets")
     found = load(gateway={"webhook_secret_file": path}).gateway
     assert (found.secrets, found.secret) == (["new", "old"], "new")
+    path.write_bytes(b"\xef\xbb\xbfnew\r\nold\r\n")
+    assert load(gateway={"webhook_secret_file": path}).gateway.secrets == ["new", "old"]
+    assert load(gateway={"webhook_secret": "new\nold"}).gateway.secrets == ["new", "old"]
     assert load().gateway.secrets == []
 
 
@@ -381,6 +393,29 @@ def test_a_runner_group_wants_an_organization():
     """Repositories have none."""
     assert "scope" in refusal(github={"runner_group": "gpu"})
     assert load(github={"runner_group": "gpu", "scope": "organization"}).github.runner_group
+    assert "runner_group_id" in refusal(github={"runner_group_id": 5, "mode": "jit"})
+
+
+def test_a_groups_number_counts_where_it_is_sent():
+    """A runner that registers itself is told its group by name."""
+    of_org = {"runner_group_id": 5, "scope": "organization"}
+    assert "github.runner_group" in refusal(github=of_org)
+    assert load(github={**of_org, "mode": "jit"}).github.runner_group_id == 5
+
+
+def test_a_key_may_come_in_one_line(monkeypatch):
+    """As environments of containers carry it."""
+    pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
+    for text in (pem, pem.replace("\n", "\\n")):
+        monkeypatch.setenv("PENSTOCK_GITHUB__PRIVATE_KEY", text)
+        assert load().github.key == pem
+
+
+def test_credentials_at_aws_are_credentials():
+    """`penstock dev` then starts no simulated GitHub."""
+    assert not load().github.is_given
+    for given in ({"token_secret": "pat"}, {"app_id": "7"}, {"token": "t"}, {"token_file": "/t"}):
+        assert load(github=given).github.is_given
 
 
 def test_the_budget_of_a_repository_depends_on_the_mode():
@@ -401,3 +436,75 @@ def test_addresses_lose_their_last_slash():
 def test_a_table_has_a_name_that_dynamodb_takes(table):
     """3 to 255 letters, digits, _ . -."""
     assert "tokens.table" in refusal(tokens={"table": table})
+
+
+def test_the_recovery_runs_unless_it_is_told_not_to(written):
+    """Every two minutes, for sixty points; places as GitHub writes them."""
+    assert load().recovery.timetable == Timetable(True, 120, 60)
+    found = load(
+        written(
+            """
+            [recovery]
+            every_seconds = 300
+            points_per_run = 100
+            hooks = ["acme/api", "acme"]
+            webhook_url = "https://ci.acme.test/webhooks/github"
+            repositories = ["acme/a.b-c"]
+            """
+        )
+    ).recovery
+    assert found.timetable == Timetable(True, 300, 100)
+    assert (found.hooks, found.repositories) == (["acme/api", "acme"], ["acme/a.b-c"])
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"hooks": ["acme/api/7"]}, "recovery.hooks: 'acme/api/7' is not owner/repo or owner"),
+        ({"repositories": ["acme"]}, "recovery.repositories: 'acme' is not owner/repo"),
+        ({"repositories": ["../etc"]}, "recovery.repositories: '../etc' is not owner/repo"),
+        ({"repositories": ["acme/.."]}, "recovery.repositories: 'acme/..' is not owner/repo"),
+        ({"webhook_url": "ci.acme.test"}, "recovery.webhook_url: "),
+        ({"every_seconds": 5}, "recovery.every_seconds: "),
+        ({"points_per_run": 5}, "recovery.points_per_run: "),
+    ],
+)
+def test_a_wrong_recovery_is_one_line_that_names_it(table, said):
+    """Nothing of it enters a path at GitHub unseen."""
+    assert refusal(recovery=table).startswith(said)
+
+
+def test_what_the_gateway_bears(written):
+    """Defaults that are safe on the internet; each can be set."""
+    found = load().gateway
+    assert (found.max_body_bytes, found.max_header_bytes) == (1024**2, 16 * 1024)
+    assert (found.max_connections, found.max_buffered_bytes) == (2000, 64 * 1024**2)
+    assert (found.header_timeout_seconds, found.body_timeout_seconds) == (10.0, 20.0)
+    assert (found.send_timeout_seconds, found.keep_alive_seconds) == (30.0, 5)
+    assert (found.shutdown_lead_seconds, found.trusted_proxies) == (0.0, [])
+    file = written(
+        '[gateway]\nmax_body_bytes = 26214400\ntrusted_proxies = ["10.0.0.0/8", "::1"]\n'
+    )
+    assert load(file).gateway.max_body_bytes == 25 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("gateway", "said"),
+    [
+        ({"trusted_proxies": ["10.0.0.1/8"]}, "gateway.trusted_proxies: 10.0.0.1/8 has host bits"),
+        ({"trusted_proxies": ["*"]}, "gateway.trusted_proxies: '*' does not appear to be"),
+        ({"trusted_proxies": ["proxy.example"]}, "gateway.trusted_proxies: 'proxy.example'"),
+        ({"max_body_bytes": 26 * 1024**2}, "gateway.max_body_bytes: "),
+        ({"max_header_bytes": 100}, "gateway.max_header_bytes: "),
+        ({"max_connections": 0}, "gateway.max_connections: "),
+        ({"header_timeout_seconds": 0}, "gateway.header_timeout_seconds: "),
+        ({"shutdown_lead_seconds": -1}, "gateway.shutdown_lead_seconds: "),
+        (
+            {"max_body_bytes": 2 * 1024**2, "max_buffered_bytes": 1024**2},
+            "gateway: max_buffered_bytes must not be less than max_body_bytes",
+        ),
+    ],
+)
+def test_what_it_cannot_bear_is_named(gateway, said):
+    """One line, before anything is started."""
+    assert refusal(gateway=gateway).startswith(said)

@@ -1,7 +1,8 @@
 """Credentials, permissions, webhook, clock and what is left of GitHub's limits."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Protocol
 
 from activities.clients.github.survey import Hook, Installed, Ourselves, Standing
@@ -24,6 +25,8 @@ class GitHubSurvey(Protocol):
 
     @property
     def skew(self) -> float: ...
+    @property
+    def is_app(self) -> bool: ...
     async def ourselves(self) -> Ourselves: ...
     async def installations(self) -> list[Installed]: ...
     async def hook(self) -> Hook: ...
@@ -31,8 +34,18 @@ class GitHubSurvey(Protocol):
     async def standing(self, installed: Installed | None) -> list[Standing]: ...
 
 
-async def look(survey: GitHubSurvey, scope: str) -> AsyncIterator[Finding]:
-    """One finding after another; the first that is bad may be the last."""
+async def look(
+    survey: GitHubSurvey, scope: str, paused: Mapping[str, float] | None = None
+) -> AsyncIterator[Finding]:
+    """One finding after another; the first that is bad may be the last.
+
+    `paused`: organizations that GitHub keeps waiting, by the Fleet's word; they are not asked for.
+    """
+    paused = paused or {}
+    if paused and not survey.is_app:
+        # A person's calls count together, whatever they are for.
+        yield _waiting("GitHub", max(paused.values()))
+        return
     try:
         ours = await survey.ourselves()
     except (GitHubError, Waits) as error:
@@ -60,9 +73,17 @@ async def look(survey: GitHubSurvey, scope: str) -> AsyncIterator[Finding]:
         yield Finding("installations", "bad", f"the App is installed nowhere: {mend}")
     for one in installed:
         yield _permissions(one, scope)
-        if not one.suspended:
+        if one.owner in paused:
+            yield _waiting(f"limits of {one.owner}", paused[one.owner])
+        elif not one.suspended:
             for finding in await _standing(survey, one, f"limits of {one.owner}"):
                 yield finding
+
+
+def _waiting(what: str, until: float) -> Finding:
+    when = datetime.fromtimestamp(until, UTC).strftime("%H:%M:%S UTC")
+    said = f"GitHub has refused calls and keeps us waiting until {when}: not asked before"
+    return Finding(what, "warning", said)
 
 
 def _clock(skew: float) -> Finding:

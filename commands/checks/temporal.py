@@ -10,11 +10,21 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.fleet_client import FleetClient, FleetUnavailable
 from commands.checks.finding import Finding
 from policy import names
 from settings import Settings
 
 LATELY_SECONDS = 90.0  # a worker polls at least once a minute
+
+
+async def paused(client: Client) -> dict[str, float]:
+    """The organizations that GitHub keeps waiting, and until when (epoch seconds)."""
+    try:
+        cooling: dict[str, float] = (await FleetClient(client).status())["cooling"]
+    except FleetUnavailable:
+        return {}  # it is looked at below
+    return {org: until for org, until in cooling.items() if until > time.time()}
 
 
 async def look(client: Client, settings: Settings) -> AsyncIterator[Finding]:
