@@ -4,9 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := $(VENV)/.run-installed
 DEV    := $(VENV)/.dev-installed
+WORKERS ?= 4
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+SEED    ?= 7
+SECONDS ?= 120
 
-.PHONY: demo up test check bench format lock clean
+.PHONY: demo up test check audit sbom mutation bench bench-all record chaos format lock clean
 
 demo: $(RUN)
 	@$(BIN)/penstock demo
@@ -14,17 +17,43 @@ demo: $(RUN)
 up: $(RUN)
 	@$(BIN)/penstock dev
 
+# The tests wait more than they work: more workers than processors. tests/order.py
+# says which takes what; WORKERS=0 runs all one after another.
 test: $(DEV)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope
 
 check: $(DEV)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/pyright
+	@$(MAKE) --no-print-directory audit sbom
 
+# Red for a known vulnerability, never for want of an index that knows of any.
+audit: $(DEV)
+	@$(BIN)/python -m quality.audit
+
+# What the product stands on, as CycloneDX, valid by its schema (cyclonedx-py looks before it writes).
+sbom: $(DEV)
+	@$(BIN)/python -m quality.sbom build/sbom.cdx.json
+
+# An hour or two of one processor's time: docs/mutation.md.
+mutation: $(DEV)
+	@nice -n 19 $(BIN)/python -m quality.mutation
+
+# A part of it: make bench SECTIONS="path gateway"
 bench: $(DEV)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(SECTIONS)
+
+bench-all: $(DEV)
+	@$(BIN)/python -m benchmarks --all
+
+# The histories of this version that later ones must replay: CONTRIBUTING.md.
+record: $(DEV)
+	@$(BIN)/python -m tests.record
+
+chaos: $(DEV)
+	@$(BIN)/python -m chaos --seed $(SEED) --seconds $(SECONDS)
 
 format: $(DEV)
 	@$(BIN)/ruff format .
@@ -53,5 +82,5 @@ $(DEV): $(RUN) requirements/dev.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .penstock .pytest_cache .ruff_cache .hypothesis .import_linter_cache .npm-fixtures
+	rm -rf $(VENV) .penstock .pytest_cache .ruff_cache .hypothesis .import_linter_cache build mutants .npm-fixtures .tools
 	find . -name __pycache__ -prune -exec rm -rf {} +
