@@ -26,10 +26,10 @@ SLOT_SECONDS = 2.0
 ELEPHANT, ELEPHANT_JOBS, ELEPHANT_PER_SECOND = "acme/elephant", 500, 12
 MICE = [f"org{i % 4}/mouse{i}" for i in range(20)]
 MOUSE_PAUSE_SECONDS = (6.0, 18.0)
-MEASURED_SECONDS = 120.0
+MEASURED_SECONDS = 75.0
 PERMITS, LIMIT = 8, 4
 EQUALS = [f"org{i % 3}/equal{i}" for i in range(6)]
-EQUALS_PERMITS, EQUALS_JOBS, EQUALS_SECONDS = 4, 30, 60.0
+EQUALS_PERMITS, EQUALS_JOBS, EQUALS_SECONDS = 4, 30, 45.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Equals:
     rebuilt_seconds: float
 
 
-async def herd(client: Client, site: Site) -> Herd:
+async def herd(client: Client, site: Site, seconds: float = MEASURED_SECONDS) -> Herd:
     """Queue the elephant's jobs, then measure what the mice wait."""
     settings = site.settings(
         limits={"max_runners": PERMITS, "max_repo_share": 0.5, "default": LIMIT},
@@ -72,7 +72,7 @@ async def herd(client: Client, site: Site) -> Herd:
             await site.jobs(mouse, seconds=0.1)
             await asyncio.sleep(0.25)
         since = time.time()
-        await asyncio.gather(*(_mouse(site, mouse, i) for i, mouse in enumerate(MICE)))
+        await asyncio.gather(*(_mouse(site, mouse, i, seconds) for i, mouse in enumerate(MICE)))
         until = time.time()
         await asyncio.sleep(2 * SLOT_SECONDS)  # those under way get their permits
         evidence = await gather(client, site, at_rest=False, bounds=Bounds(idle_permit=60.0))
@@ -121,10 +121,10 @@ async def equals(client: Client, site: Site) -> Equals:
     return Equals(jain, check(evidence), gap, rebuilt - lost)
 
 
-async def _mouse(site: Site, repo: str, number: int) -> None:
+async def _mouse(site: Site, repo: str, number: int, seconds: float) -> None:
     """One job every few seconds, each mouse by its own dice."""
     dice = random.Random(number)
-    ends = time.monotonic() + MEASURED_SECONDS
+    ends = time.monotonic() + seconds
     await asyncio.sleep(dice.uniform(0, MOUSE_PAUSE_SECONDS[1]))
     while time.monotonic() < ends:
         await site.jobs(repo, seconds=SLOT_SECONDS)

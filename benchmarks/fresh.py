@@ -12,8 +12,10 @@ from demo.site import Site, on_fresh_site
 T = TypeVar("T")
 
 
-async def on_fresh_server(work: Callable[[Client, Site], Awaitable[T]]) -> T:
-    """Run the work on a Temporal server and a simulator of its own."""
+async def on_fresh_server(
+    work: Callable[[Client, Site], Awaitable[T]], *, dynamic: dict[str, str] | None = None
+) -> T:
+    """Run the work on a Temporal server (its dynamic configuration) and a simulator of its own."""
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
-        async with on_fresh_site(Path(name)) as (site, client):
+        async with on_fresh_site(Path(name), dynamic) as (site, client):
             return await work(client, site)

@@ -23,8 +23,10 @@ AT_ONCE = 50
 REPO = "acme/crowd"
 
 
-async def task_seconds(client: Client, site: Site) -> tuple[Spread, Spread]:
-    """Workflow tasks of a semaphore with ten thousand waiters: while it fills, and then.
+async def task_seconds(
+    client: Client, site: Site, waiters: int = WAITERS
+) -> tuple[Spread, Spread]:
+    """Workflow tasks of a semaphore with so many waiters: while it fills, and then.
 
     From the tasks' start to their end on the server, worker and transport included. The tasks
     after the filling serve one asking and one leaving each; a fresh run's first task, which
@@ -45,12 +47,12 @@ async def task_seconds(client: Client, site: Site) -> tuple[Spread, Spread]:
                 job = names.runner_job_id(REPO, number)
                 await handle.signal("acquire", Acquire(job, "normal", began + number / 1000))
 
-        await asyncio.gather(*(ask(number) for number in range(WAITERS)))
-        while (await handle.query("state", args=[1]))["waiting"] < WAITERS:  # noqa: ASYNC110
+        await asyncio.gather(*(ask(number) for number in range(waiters)))
+        while (await handle.query("state", args=[1]))["waiting"] < waiters:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
         full = time.time()
         for number in range(MORE):
-            await ask(WAITERS + number)
+            await ask(waiters + number)
             await handle.signal("release", Release(names.runner_job_id(REPO, number)))
         filling: list[float] = []
         then: list[float] = []

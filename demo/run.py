@@ -12,7 +12,7 @@ from api import keys
 from checker import Bounds, check, summary
 from demo import report
 from demo.evidence import gather
-from demo.scenario import LIMITS, DemoFailed, Scenario
+from demo.scenario import LIMITS, RECOVERY, DemoFailed, Scenario
 from demo.site import on_fresh_site
 from demo.table import LiveTable
 from embedded import stack
@@ -37,7 +37,8 @@ async def _play(console: Console, folder: Path, *, jobs: int, seed: int) -> int:
     key, digest = keys.create()
     async with AsyncExitStack() as held:
         site, client = await held.enter_async_context(on_fresh_site(folder))
-        settings = site.settings(limits=LIMITS, gateway={"port": 0, "admin_key_hashes": [digest]})
+        gate = {"port": 0, "admin_key_hashes": [digest]}
+        settings = site.settings(limits=LIMITS, gateway=gate, recovery=RECOVERY)
         gateway = await held.enter_async_context(stack.whole(client, settings))
         console.print(
             f"simulated GitHub {site.url} · gateway {gateway} · "

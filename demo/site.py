@@ -20,7 +20,7 @@ from embedded.temporal_server import TemporalServer
 from settings import Settings
 
 APP_ID = "4242"
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 SIMULATOR = Path(__file__).resolve().parents[1] / "simulator"
 
 
@@ -29,12 +29,17 @@ class SiteError(Exception):
 
 
 @asynccontextmanager
-async def on_fresh_site(folder: Path) -> AsyncGenerator[tuple["Site", Client]]:
-    """A simulator and a Temporal server of their own in this folder, inside the block."""
+async def on_fresh_site(
+    folder: Path, dynamic: dict[str, str] | None = None
+) -> AsyncGenerator[tuple["Site", Client]]:
+    """A simulator and a Temporal server of their own in this folder, inside the block.
+
+    `dynamic` is Temporal's dynamic configuration, beside what the server sets itself.
+    """
     async with AsyncExitStack() as held:
         site = Site(folder)
         held.push_async_callback(site.stop)
-        server = TemporalServer(folder, ui=False)
+        server = TemporalServer(folder, ui=False, port=0, dynamic=dynamic)
         held.push_async_callback(server.stop)
         running = await server.start()
         await site.start()
@@ -49,7 +54,7 @@ class Site:
         self.folder = folder
         self.url = ""
         self._process: asyncio.subprocess.Process | None = None
-        self._http = httpx.AsyncClient(timeout=120.0)
+        self._http = httpx.AsyncClient(timeout=200.0)
 
     def prepare(self) -> None:
         """Make the App's key pair and the webhook's secret, once."""
@@ -149,7 +154,7 @@ class Site:
         )
         return [int(job["id"]) for job in made["jobs"]]
 
-    async def wait(self, condition: str, timeout: float = 60.0, **more: Any) -> bool:
+    async def wait(self, condition: str, timeout: float = 150.0, **more: Any) -> bool:
         """Wait in the simulator until something holds; whether it does."""
         answer = await self.call("POST", "wait", condition=condition, timeout=timeout, **more)
         return bool(answer["met"])

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from activities.clients.aws import Aws
 from activities.clients.sealing import new_key
 from demo.site import APP_ID, SIMULATOR, Site
 from embedded import ports
+from tests.e2e.planted import ECHO, GIVEN, INHERITED, MARK
 from tests.e2e.process import PENSTOCK, ROOT, run
-from tests.support import ADMIN_HASH, ADMIN_KEY
+from tests.support import ADMIN_HASH, ADMIN_KEY, PATIENCE
+
+TOKENS, CONCURRENCY = "self-runners-tokens", "self-runners-concurrency"
 
 
 class Cluster:
@@ -27,8 +31,10 @@ class Cluster:
         self.url = ""
         self.metrics: list[str] = []
         self.key = new_key()
-        self._aws = aws
-        self._environment = {"TEMPORAL_ADDRESS": temporal, "COLUMNS": "300"}
+        self.aws = aws
+        self.address = temporal
+        told = {"TEMPORAL_ADDRESS": temporal, "COLUMNS": "300"}
+        self._environment = {**told, **GIVEN, **INHERITED}
         self._processes: list[asyncio.subprocess.Process] = []
 
     @property
@@ -36,11 +42,20 @@ class Cluster:
         """The configuration file."""
         return self.folder / "penstock.toml"
 
-    def write(self, workers: int, **tables: dict[str, Any]) -> None:
+    async def write(
+        self, workers: int, *, secrets_at_aws: bool = False, **tables: dict[str, Any]
+    ) -> None:
         """Write the configuration; `tables` go before what every test has."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        keys = self.folder / "token-keys"
+        keys, pem = self.folder / "token-keys", self.site.folder / "app.pem"
         keys.write_text(f"first {self.key}\n")
+        if secrets_at_aws:
+            names = [await self._store(file.read_text()) for file in (pem, keys)]
+            key_of_app = {"private_key_secret": names[0]}
+            sealed_by = {"encryption_keys_secret": names[1]}
+        else:
+            key_of_app = {"private_key_file": str(pem)}
+            sealed_by = {"encryption_keys_file": str(keys)}
         given: dict[str, dict[str, Any]] = {
             "gateway": {
                 "webhook_secret_file": str(self.site.folder / "webhook-secret"),
@@ -50,13 +65,18 @@ class Cluster:
                 "api_url": self.site.url,
                 "url": self.site.url,
                 "app_id": APP_ID,
-                "private_key_file": str(self.site.folder / "app.pem"),
+                **key_of_app,
             },
             "runner": {
-                "command": [sys.executable, "-I", "-S", str(SIMULATOR / "runner/__main__.py")]
+                # It takes no argument: the mark is for who reads command lines.
+                "command": [
+                    *(sys.executable, "-I", "-S"),
+                    str(SIMULATOR / "runner/__main__.py"),
+                    MARK,
+                ]
             },
-            "tokens": {"store": "dynamodb", "encryption_keys_file": str(keys)},
-            "aws": {"region": self._aws.region, "endpoint_url": self._aws.endpoint_url},
+            "tokens": {"store": "dynamodb", **sealed_by},
+            "aws": {"region": self.aws.region, "endpoint_url": self.aws.endpoint_url},
             "worker": {"count": workers},
         }
         for table, values in tables.items():
@@ -67,19 +87,21 @@ class Cluster:
             lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         self.config.write_text("\n".join(lines) + "\n")
 
-    async def start(self, workers: int = 2, **tables: dict[str, Any]) -> None:
-        """Set up, start all, and have the simulator send its webhooks here."""
-        self.write(workers, **tables)
+    async def _store(self, text: str) -> str:
+        """Keep a text in Secrets Manager; its name there."""
+        name = f"penstock/{uuid.uuid4()}"
+        client = self.aws.secretsmanager()
+        await asyncio.to_thread(client.create_secret, Name=name, SecretString=text)
+        return name
+
+    async def start(self, workers: int = 2, **how: Any) -> None:
+        """Set up, start all, and have the simulator send its webhooks here; `how`: see `write`."""
+        await self.write(workers, **how)
         code, said = await self.run("setup")
         assert code == 0, said
         for number in range(workers):
-            port = ports.free("127.0.0.1", 0)
-            self.metrics.append(f"http://127.0.0.1:{port}/metrics")
-            more = {"PENSTOCK_WORKER__METRICS_PORT": str(port)}
-            await self._begin(f"worker-{number}", "worker", "worker runs", more)
-        port = ports.free("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{port}"
-        await self._begin("gateway", "gateway", "gateway", {"PENSTOCK_GATEWAY__PORT": str(port)})
+            await self.start_worker(number)
+        self.url = await self.begin_gateway("gateway")
         await self.site.point_at(self.url)
 
     async def run(self, *arguments: str) -> tuple[int, str]:
@@ -87,43 +109,67 @@ class Cluster:
         words = (*PENSTOCK, *arguments, "--config", str(self.config))
         return await run(*words, **self._environment)
 
-    async def _begin(self, name: str, command: str, sign: str, more: dict[str, str]) -> None:
+    async def begin_worker(
+        self, name: str, root: Path = ROOT, **more: str
+    ) -> asyncio.subprocess.Process:
+        """One more worker, of the code that lies in `root`."""
+        return await self._begin(name, "worker", "worker runs", more, root)
+
+    async def begin_gateway(self, name: str, root: Path = ROOT) -> str:
+        """One more gateway, of the code that lies in `root`; its address."""
+        port = ports.free("127.0.0.1", 0)
+        more = {"PENSTOCK_GATEWAY__PORT": str(port)}
+        await self._begin(name, "gateway", "gateway", more, root)
+        return f"http://127.0.0.1:{port}"
+
+    async def _begin(
+        self, name: str, command: str, sign: str, more: dict[str, str], root: Path = ROOT
+    ) -> asyncio.subprocess.Process:
         with (self.folder / f"{name}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *(*PENSTOCK, command, "--config", str(self.config), "--log-level", "DEBUG"),
-                cwd=ROOT,
+                cwd=root,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **self._environment, **more},
             )
         self._processes.append(process)
         assert process.stdout
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             line = (await process.stdout.readline()).decode()
         assert line.startswith(sign), (line, (self.folder / f"{name}.log").read_text()[-2000:])
+        return process
 
-    async def texts(self) -> dict[str, str]:
-        """All that an operator could read: logs, metrics, admin answers, files, the table."""
-        found = {path.name: path.read_text() for path in self.folder.glob("*.log")}
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {ADMIN_KEY}"}) as http:
-            for path in ("status", "draining", "limits"):
-                found[path] = (await http.get(f"{self.url}/admin/{path}")).text
-            for url in (f"{self.url}/metrics", f"{self.url}/openapi.json", *self.metrics):
-                found[url] = (await http.get(url)).text
-        for path in (self.folder / "state").rglob("*"):
-            if path.is_file() and path.name not in ("token",) and path.suffix != ".db":
-                found[str(path)] = path.read_text(errors="replace")
-        client = self._aws.dynamodb()
-        scan = await asyncio.to_thread(client.scan, TableName="self-runners-tokens")
-        found["table"] = json.dumps(scan["Items"], default=str)
-        for arguments in (("status",), ("jobs",), ("doctor",), ("dead-letters", "-o", "json")):
-            found[f"penstock {arguments[0]}"] = (await self.run(*arguments))[1]
-        return found
+    def canaries(self) -> list[str]:
+        """Secrets that this cluster and its operator have; the simulator knows of its own."""
+        pem = (self.site.folder / "app.pem").read_text().splitlines()
+        key_of_app = [line for line in pem if not line.startswith("-----")]
+        return [ADMIN_KEY, ECHO, self.key, *GIVEN.values(), *key_of_app]
+
+    async def start_worker(self, number: int) -> None:
+        """Start one worker, or one more in the place of a dead one."""
+        port = ports.free("127.0.0.1", 0)
+        self.metrics.append(f"http://127.0.0.1:{port}/metrics")
+        more = {"PENSTOCK_WORKER__METRICS_PORT": str(port)}
+        await self._begin(f"worker-{number}", "worker", "worker runs", more)
+
+    async def kill_worker(self, number: int) -> None:
+        """kill -9 of one worker; its runners live on."""
+        process = self._processes[number]
+        process.kill()
+        await process.wait()
+
+    async def admin(self, method: str, path: str, **body: Any) -> httpx.Response:
+        """Call the admin interface with the key."""
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
+            url = f"{self.url}/admin/{path}"
+            return (await http.request(method, url, json=body or None)).raise_for_status()
 
     async def stop(self) -> None:
         """End all, in the order of an operator's choice: gateway first."""
         for process in reversed(self._processes):
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 await process.wait()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from demo.site import APP_ID, SIMULATOR, Site
 from embedded import temporal_server
+from tests.support import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PENSTOCK = [sys.executable, "-m", "cli"]
@@ -18,7 +19,8 @@ TEMPORAL = str(Path(sys.executable).with_name("temporal"))
 class Dev:
     """`penstock dev` with its Temporal server, in one folder."""
 
-    def __init__(self, folder: Path, site: Site, limits: str = "") -> None:
+    def __init__(self, folder: Path, site: Site, limits: str = "", gateway: str = "") -> None:
+        """`limits` and `gateway` are lines of those tables."""
         self.folder = folder
         self.site = site
         self.url = ""
@@ -28,7 +30,7 @@ class Dev:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "penstock.toml").write_text(
             f'state_dir = "{folder / "state"}"\n'
-            f"[gateway]\nport = 0\n"
+            f"[gateway]\nport = 0\n{gateway}\n"
             f'webhook_secret_file = "{site.folder / "webhook-secret"}"\n'
             f'[github]\napi_url = "{site.url}"\nurl = "{site.url}"\napp_id = "{APP_ID}"\n'
             f'private_key_file = "{site.folder / "app.pem"}"\n'
@@ -47,15 +49,17 @@ class Dev:
     async def start(self) -> None:
         """Start, until it says that it runs; then point the webhooks at it."""
         self.lines = []
-        self.process = await asyncio.create_subprocess_exec(
-            *PENSTOCK,
-            *("dev", "--config", str(self.folder / "penstock.toml"), "--log-level", "WARNING"),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "COLUMNS": "300"},
-        )
+        with (self.folder / "dev.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *PENSTOCK,
+                *("dev", "--config", str(self.folder / "penstock.toml"), "--log-level", "WARNING"),
+                cwd=ROOT,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "COLUMNS": "300"},
+            )
         assert self.process.stdout
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 line = (await self.process.stdout.readline()).decode()
                 assert line, f"penstock dev ended early: {self.lines}"
@@ -82,7 +86,7 @@ class Dev:
         assert self.process
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             return await self.process.wait()
 
     async def run(self, *arguments: str) -> tuple[int, str]:
@@ -104,6 +108,6 @@ async def run(*command: str, **environment: str) -> tuple[int, str]:
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "COLUMNS": "200", **environment},
     )
-    async with asyncio.timeout(200):
+    async with asyncio.timeout(400):
         output, _ = await process.communicate()
     return process.returncode or 0, output.decode()

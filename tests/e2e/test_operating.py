@@ -12,15 +12,17 @@ from temporalio.client import Client
 from checker import check
 from demo.evidence import gather
 from embedded import temporal_server
+from tests.e2e.diagnosis import told_of
 from tests.e2e.process import PENSTOCK, ROOT, Dev, run
-from tests.support import until
+from tests.support import PATIENCE, SLOW, ask, until
 
 
 @pytest.fixture
-async def dev(tmp_path, site):
+async def dev(request, tmp_path, site):
     """`penstock dev`, not started yet; ended with its Temporal server, whatever a test does."""
     made = Dev(tmp_path / "dev", site, "max_runners = 6")
-    yield made
+    async with told_of(request, made):
+        yield made
     if made.process and made.process.returncode is None:
         await made.stop()
     if temporal_server.read(made.folder / "state"):
@@ -46,7 +48,8 @@ async def test_drain_by_the_temporal_program(dev):
     assert answer["mode"] == "draining"
     assert set(answer) == {
         *("mode", "since", "reason", "running", "waiting", "drained", "eta_seconds", "eta_at"),
-        *("method", "samples", "by_repo", "blocking"),
+        *("method", "samples", "by_repo", "blocking", "deadline_at", "deadline_seconds"),
+        "on_deadline",
     }
     assert answer["running"] + answer["waiting"] > 0
     assert answer["eta_seconds"]["p50"] > 0
@@ -62,7 +65,7 @@ async def test_drain_by_the_temporal_program(dev):
     async def drained():
         return (await asked())["drained"]
 
-    await until(drained, 60)
+    await until(drained)
     change = '{"reason": "done", "actor": "a test"}'
     code, said = await dev.temporal(
         "workflow", "signal", "-w", "fleet", "--name", "resume", "--input", change
@@ -70,6 +73,7 @@ async def test_drain_by_the_temporal_program(dev):
     assert code == 0, said
     code, said = await dev.run("status", "-o", "json")
     assert (code, json.loads(said)["mode"]) == (0, "normal")
+    assert json.loads(said)["last_drain_seconds"] > 0
     assert json.loads(said)["audit"][-1]["actor"] == "a test"
     assert await dev.stop() == 0
 
@@ -78,8 +82,8 @@ async def test_the_command_line_drains_and_changes_limits(dev):
     """Each command on a running Penstock; a bad change is refused whole, in one line."""
     await dev.start()
     key = next(li for li in dev.lines if li.startswith("admin key")).split()[-1]
-    await dev.site.jobs("acme/api", seconds=8)
-    await dev.site.wait("jobs_running", count=1)  # long enough to be cut short
+    (first,) = await dev.site.jobs("acme/api", seconds=600)  # until it is told to end
+    await dev.site.wait("jobs_running", count=1)
     code, said = await dev.run("jobs", "-o", "json")
     assert code == 0
     assert {job["repo"] for job in json.loads(said)} == {"acme/api"}
@@ -92,7 +96,9 @@ async def test_the_command_line_drains_and_changes_limits(dev):
     assert (code, "owner/repo" in said) == (2, True)
     code, said = await dev.run("drain", "--wait", "--deadline", "0.01")
     assert code == 4, "the deadline passed"
-    code, said = await dev.run("drain", "--wait", "--reason", "a test")
+    draining = asyncio.create_task(dev.run("drain", "--wait", "--reason", "a test"))
+    await dev.site.call("POST", f"jobs/{first}/cancel")
+    code, said = await draining
     assert (code, "drained" in said) == (0, True)
     code, said = await dev.run("resume")
     assert code == 0
@@ -114,7 +120,7 @@ async def test_the_command_line_drains_and_changes_limits(dev):
     code, said = await dev.run("limits", "-o", "json")
     assert json.loads(said)["max_runners"] == 8, "half of a refused change was applied"
     code, said = await dev.run("limits", "--weight", "acme/api=2.5")
-    assert (code, "weight of acme/api" in said) == (0, True)
+    assert (code, "weights.acme/api" in said) == (0, True)
     code, said = await dev.run("limits", "--weight", "acme/api=0")
     assert (code, "penstock: weights.acme/api" in said) == (1, True)
     for options in ([], ["--restart"]):
@@ -124,7 +130,7 @@ async def test_the_command_line_drains_and_changes_limits(dev):
     record = [(entry["what"], entry["reason"]) for entry in json.loads(said)]
     assert record.count(("rebuild", "doubt")) == 2, "the record outlives the Fleet's restart"
     assert ("limits: weights.acme/api unset → 2.5", "") in record
-    async with httpx.AsyncClient(base_url=dev.url) as http:
+    async with httpx.AsyncClient(base_url=dev.url, timeout=PATIENCE) as http:
         assert (await http.get("/admin/status")).status_code == 401
         bad = {"Authorization": "Bearer wrong"}
         assert (await http.get("/admin/status", headers=bad)).status_code == 401
@@ -136,7 +142,8 @@ async def test_the_command_line_drains_and_changes_limits(dev):
         assert answer.status_code == 422
         answer = await http.put("/admin/draining", headers=good, json={"mode": "maintenance"})
         assert answer.json()["mode"] == "maintenance"
-        assert (await http.get("/readyz")).status_code == 503
+        ready = await http.get("/readyz")  # what frees capacity is taken in every mode
+        assert (ready.status_code, ready.json()["mode"]) == (200, "maintenance")
         answer = await http.put("/admin/draining", headers=good, json={"mode": "nonsense"})
         assert answer.status_code == 422
         assert "penstock_gateway_webhooks_total" in (await http.get("/metrics")).text
@@ -149,38 +156,64 @@ async def test_kill_9_of_everything_in_a_burst(dev):
     repos = [f"acme/r{i}" for i in range(6)]
     for repo in repos:
         await dev.site.jobs(repo, count=5, seconds=0.5)
-    await dev.site.wait("jobs_completed", count=4, timeout=60)
+    await dev.site.wait("jobs_completed", count=4)
     await dev.kill()
     await dev.start()
     await dev.site.call("POST", "redeliver")
-    await dev.site.wait("jobs_completed", count=10, timeout=60)
-    dev.kill_temporal()
+    await dev.site.wait("jobs_completed", count=10)
     await dev.kill()
+    dev.kill_temporal()  # which a living `penstock dev` would start again
     await dev.start()
     await dev.site.call("POST", "redeliver")
-    assert await dev.site.wait("all_completed", timeout=90)
+    assert await dev.site.wait("all_completed")
     made = (await dev.site.call("GET", "jobs"))["jobs"]
     assert len(made) == 30
     assert all(job["times_run"] == 1 for job in made), "a job ran twice, or not at all"
     client = await Client.connect(dev.address)
 
     async def at_rest():
-        status = await client.get_workflow_handle("fleet").query("status")
+        status = await ask(client.get_workflow_handle("fleet"), "status")
         return not status["running"] and not status["waiting"]
 
-    await until(at_rest, 30)
+    await until(at_rest)
     open_jobs = "WorkflowType='RunnerJob' AND ExecutionStatus='Running'"
 
     async def none_open():
         return (await client.count_workflows(open_jobs)).count == 0
 
-    await until(none_open, 30)
+    await until(none_open)
     last = max(d["delivered_at"] for d in (await dev.site.call("GET", "deliveries"))["deliveries"])
     first = min(job["queued_at"] for job in made)
     # Nothing was up to grant permits while it was down: the outage is the whole of the burst.
-    evidence = await gather(client, dev.site, outages=[(first, last + 60)])
+    evidence = await gather(client, dev.site, bounds=SLOW, outages=[(first, last + 60)])
     assert check(evidence) == []
     assert await dev.stop() == 0
+
+
+async def test_dev_starts_its_temporal_server_again(dev):
+    """Killed -9 while a job runs: nobody has to do anything, and the next job runs too."""
+    await dev.start()
+    (first,) = await dev.site.jobs("acme/api", seconds=2)
+    await dev.site.wait("job_started", job_id=first)
+    running = temporal_server.read(dev.folder / "state")
+    os.kill(running.pid, signal.SIGKILL)
+
+    async def again():
+        found = temporal_server.read(dev.folder / "state")
+        return found is not None and found.pid != running.pid
+
+    await until(again)
+    (second,) = await dev.site.jobs("acme/api")
+
+    async def both_completed():
+        await dev.site.call("POST", "redeliver")  # what came while Temporal was away
+        jobs = [await dev.site.call("GET", f"jobs/{one}") for one in (first, second)]
+        return all(job["status"] == "completed" for job in jobs)
+
+    await until(both_completed)
+    assert dev.address == running.address
+    assert await dev.stop() == 0
+    assert temporal_server.read(dev.folder / "state") is None
 
 
 async def test_the_demo_ends_by_itself_with_every_law_held():
@@ -213,19 +246,6 @@ async def test_a_wrong_configuration_is_one_clear_line_and_exit_2(tmp_path, text
     assert not (tmp_path / "state").exists()
 
 
-async def test_every_command_has_help_with_an_example():
-    """And says nothing else."""
-    commands = ["demo", "dev", "worker", "gateway", "setup", "status", "jobs", "limits", "drain"]
-    commands += ["resume", "maintenance", "dead-letters", "config check", "admin-key create"]
-    commands += ["fleet rebuild", "fleet audit", "explain"]
-    answers = await asyncio.gather(
-        *(run(*PENSTOCK, *command.split(), "--help") for command in commands)
-    )
-    for command, (code, said) in zip(commands, answers, strict=True):
-        assert code == 0, said
-        assert f"Example: {'TEMPORAL_ADDRESS' if command == 'setup' else 'penstock'}" in said
-
-
 async def test_without_a_server_a_command_says_where_to_look(tmp_path):
     """Exit 3, one line."""
     code, said = await run(*PENSTOCK, "status", PENSTOCK_STATE_DIR=str(tmp_path))
@@ -241,7 +261,7 @@ async def begun():
     for process in processes:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 await process.wait()
 
 
@@ -256,13 +276,13 @@ async def test_dev_without_any_configuration_brings_a_github_of_its_own(tmp_path
         )
         begun.append(process)
         said: dict[str, str] = {}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while "running;" not in said:
                 line = (await process.stdout.readline()).decode()
                 assert line, "it ended early"
                 name, _, value = line.partition("  ")
                 said[name.strip() if value else line.split()[0]] = value.strip()
-        async with httpx.AsyncClient(timeout=60) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
             github = said["simulated GitHub"]
             assert (await http.get(said["Temporal UI"])).status_code == 200
             await http.post(
@@ -281,6 +301,6 @@ async def test_dev_without_any_configuration_brings_a_github_of_its_own(tmp_path
 
         await until(all_known)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 0
     assert temporal_server.read(tmp_path) is None, "its Temporal server runs still"
