@@ -12,12 +12,13 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.runner_environment import OF_PROGRAMS, harmless
 from embedded import ports
 from policy.names import SEARCH_ATTRIBUTES
 
@@ -27,6 +28,19 @@ UI_PORT = 8233
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 TRIES = 10  # a restart within a second can find the port still taken
+# Temporal's default of 20 is meant for hundreds of shards. This server has one, and each signal
+# and each workflow task would wait for the next of 20 looks a second: up to 50 ms each time
+# (docs/decisions/0011-what-a-launch-waits-for.md).
+LOOKS_A_SECOND = {
+    "history.transferProcessorMaxPollRPS": "200",
+    "history.timerProcessorMaxPollRPS": "200",
+}
+# The server's own process says where it will listen, before it is the server: whoever started it
+# may be killed at any moment, and who takes it over must not have a former server's number.
+# $0 the file, $1 the address, $2 the UI, then the command.
+SAY_AND_BECOME = """\
+printf '{"pid": %d, "address": "%s", "ui": "%s"}' "$$" "$1" "$2" >"$0" && shift 2 && exec "$@"
+"""
 
 
 class TemporalServerError(Exception):
@@ -46,12 +60,18 @@ class TemporalServer:
     """`start`, then `stop`. Both may be called again."""
 
     def __init__(
-        self, folder: Path, *, ui: bool = True, dynamic: dict[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        ui: bool = True,
+        port: int = GRPC_PORT,
+        dynamic: dict[str, str] | None = None,
     ) -> None:
-        """`dynamic` are Temporal's dynamic configuration values, as JSON."""
+        """`port` is used if it is free; 0 is any. `dynamic` are Temporal's values, as JSON."""
         self._folder = folder
+        self._port = port
         self._ui = ui
-        self._dynamic = dynamic or {}
+        self._dynamic = LOOKS_A_SECOND | (dynamic or {})
         self._process: asyncio.subprocess.Process | None = None
         self.running: Running | None = None
 
@@ -82,6 +102,10 @@ class TemporalServer:
             await asyncio.sleep(1.0)
         raise TemporalServerError(f"the Temporal server does not start: see {self.log}")
 
+    async def ended(self) -> None:
+        """Wait until the server that runs has ended, whoever ended it."""
+        await self._gone()
+
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL if that is in vain."""
         running, self.running = self.running, None
@@ -96,9 +120,11 @@ class TemporalServer:
             await self._gone()
 
     async def _spawn(self, lock: int) -> Running | None:
-        port = ports.free(HOST, GRPC_PORT)
+        port = ports.free(HOST, self._last_port())
         ui_port = ports.free(HOST, UI_PORT)
+        address, ui = f"{HOST}:{port}", f"http://{HOST}:{ui_port}" if self._ui else ""
         command = [
+            *("/bin/sh", "-c", SAY_AND_BECOME, str(_told_in(self._folder)), address, ui),
             _binary(),
             *("server", "start-dev", "--ip", HOST, "--port", str(port)),
             *("--db-filename", str(self._folder / "temporal.db")),
@@ -119,14 +145,11 @@ class TemporalServer:
                 stderr=log,
                 pass_fds=(lock,),
                 start_new_session=True,  # Ctrl-C is for us: we stop it last
+                env=harmless(os.environ, *OF_PROGRAMS),
             )
         finally:
             os.close(log)
-        running = Running(
-            self._process.pid, f"{HOST}:{port}", f"http://{HOST}:{ui_port}" if self._ui else ""
-        )
-        # Before it serves: whoever finds it after our death knows where it will.
-        (self._folder / "temporal.json").write_text(json.dumps(asdict(running)), encoding="utf-8")
+        running = Running(self._process.pid, address, ui)
         serves = asyncio.create_task(_serves(running.address))
         ended = asyncio.create_task(self._process.wait())
         try:
@@ -148,6 +171,11 @@ class TemporalServer:
         self.running = running
         return running
 
+    def _last_port(self) -> int:
+        """Where the data was last served: clients of a server that was killed find it again."""
+        last = _last(self._folder)
+        return int(last.address.rpartition(":")[2]) if last else self._port
+
     async def _take_over(self) -> Running | None:
         found = read(self._folder)
         if found is None:
@@ -158,6 +186,8 @@ class TemporalServer:
                 await _serves(found.address)
         except TimeoutError:
             return None
+        if read(self._folder) != found:
+            return None  # what we read was told by a former server: this one had no time yet
         self._process = None
         self.running = found
         return found
@@ -175,12 +205,19 @@ class TemporalServer:
 
 def read(folder: Path) -> Running | None:
     """The server that was last started on this folder, if it still runs."""
-    if not _locked(folder):
-        return None
+    return _last(folder) if _locked(folder) else None
+
+
+def _last(folder: Path) -> Running | None:
+    """The server that was last started on this folder, whether it runs or not."""
     try:
-        return Running(**json.loads((folder / "temporal.json").read_text(encoding="utf-8")))
+        return Running(**json.loads(_told_in(folder).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+def _told_in(folder: Path) -> Path:
+    return folder / "temporal.json"
 
 
 def _locked(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from embedded import ports, temporal_server
 from embedded.register import register_search_attributes
 from embedded.temporal_server import TemporalServerError
 from policy.names import SEARCH_ATTRIBUTES
+from tests.support import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,6 +28,11 @@ def listens(address: str) -> bool:
     with socket.socket() as asking:
         asking.settimeout(2)
         return asking.connect_ex((host, int(port))) == 0
+
+
+def environment_of(pid: int) -> list[str]:
+    """As the kernel shows it."""
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")
 
 
 async def begin(address: str, id_: str = "a-workflow") -> Client:
@@ -46,6 +52,16 @@ async def test_it_serves_until_it_is_stopped(servers):
     assert not listens(running.address)
     assert temporal_server.read(server.log.parent) is None
     await server.stop()
+
+
+async def test_it_inherits_no_key_of_ours(servers, monkeypatch):
+    """It needs none: neither AWS's nor GitHub's."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-1")
+    monkeypatch.setenv("PENSTOCK_GITHUB__TOKEN", "canary-2")
+    running = await servers().start()
+    environment = environment_of(running.pid)
+    assert f"PATH={os.environ['PATH']}" in environment, "it was read"
+    assert not [line for line in environment if "canary" in line]
 
 
 async def test_its_log_is_a_file_of_ours(servers):
@@ -87,28 +103,35 @@ async def test_taken_ports_are_left_to_their_owners(servers):
         running = await servers(ui=True).start()
         assert running.address.rsplit(":", 1)[1] != "7233"
         assert running.ui.rsplit(":", 1)[1] != "8233"
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
             assert (await http.get(running.ui, follow_redirects=True)).status_code == 200
     finally:
         for listener in held:
             listener.close()
 
 
-@pytest.mark.parametrize("moment", ["serving", "starting"])
-async def test_a_server_left_behind_is_taken_over(servers, moment):
-    """Its parent was killed: the next one uses it, with its data, and can stop it."""
+@pytest.mark.parametrize("former", [False, True])
+@pytest.mark.parametrize("moment", ["serving", "starting", "spawning"])
+async def test_a_server_left_behind_is_taken_over(servers, moment, former):
+    """Its parent was killed: the next one uses it, with its data, and can stop it.
+
+    Also where a former server of that folder has said where it listened.
+    """
     server = servers()
+    if former:
+        await server.start()
+        await server.stop()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.embedded.short_life", str(server.log.parent), moment),
         cwd=ROOT,
     )
     assert await process.wait() == -signal.SIGKILL
-    left = temporal_server.read(server.log.parent)
-    assert left
-    assert await server.start() == left
-    await begin(left.address)
-    await server.stop()
-    assert not listens(left.address)
+    taken = await server.start()
+    assert temporal_server.read(server.log.parent) == taken
+    await begin(taken.address)
+    async with asyncio.timeout(PATIENCE):
+        await server.stop()
+    assert not listens(taken.address)
     assert temporal_server.read(server.log.parent) is None
 
 
@@ -122,7 +145,7 @@ async def test_a_start_that_is_cancelled_leaves_no_server(servers):
     """Ctrl-C while it starts."""
     server = servers()
     starting = asyncio.create_task(server.start())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while temporal_server.read(server.log.parent) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     starting.cancel()
