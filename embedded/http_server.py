@@ -19,6 +19,8 @@ FINISH_SECONDS = 10  # GitHub waits no longer for an answer
 # is between the two when the listener is closed is lost without a word. Three turns of this task
 # are enough; the others are for versions of Python to come.
 ACCEPT_TURNS = 5
+# What a peer's last packet of a connection's beginning may take: half the time around the world.
+LETTING_IN_SECONDS = 0.2
 
 
 class _Server(uvicorn.Server):
@@ -40,6 +42,8 @@ class _Server(uvicorn.Server):
         """Accept who is connected already; then close the listener, and finish."""
         for listener in sockets or []:
             ports.turn_away(listener)
+        if sockets:
+            await asyncio.sleep(LETTING_IN_SECONDS)
         for _ in range(ACCEPT_TURNS):
             await asyncio.sleep(0)
         self._connections.closing = True

@@ -5,6 +5,15 @@ import socket
 import struct
 
 SO_ATTACH_FILTER = 26  # not among socket's names
+# Classic BPF (linux/filter.h), each line: code, jump if true, jump if false, operand. For TCP the
+# kernel shows it the packet from its TCP header on, whose byte 13 holds the flags (RFC 9293, 3.1).
+DROP_WHAT_BEGINS = (
+    (0x30, 0, 0, 13),  # load byte 13
+    (0x54, 0, 0, 0x12),  # of it, SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone begins a connection:
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # or keep all of it
+)
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -37,15 +46,22 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def turn_away(listener: socket.socket) -> None:
-    """Have the kernel take no new connections; those that it has taken can still be accepted.
+    """Have the kernel begin no new connections; those begun can still be made, and accepted.
 
     Closing a listener resets whoever is connected and not accepted yet, request and all. On Linux
-    a socket filter of one instruction, "drop" (socket(7), SO_ATTACH_FILTER), shuts the door first:
-    who knocks then is refused once the listener is closed. Elsewhere nothing happens.
+    a socket filter (socket(7), SO_ATTACH_FILTER) shuts the door first: it drops each packet that
+    begins a connection, so who knocks then is refused once the listener is closed. It lets pass
+    all others: a peer whose last packet of the three that make a connection is still under way
+    holds itself for connected. Elsewhere nothing happens.
     """
-    drop = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # BPF_RET, 0 bytes
-    program = struct.pack("HL", 1, ctypes.addressof(drop))
+    instructions = b"".join(_instruction(*line) for line in DROP_WHAT_BEGINS)
+    held = ctypes.create_string_buffer(instructions, len(instructions))
+    program = struct.pack("HL", len(DROP_WHAT_BEGINS), ctypes.addressof(held))
     try:
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
     except OSError:
         return
+
+
+def _instruction(code: int, if_true: int, if_false: int, operand: int) -> bytes:
+    return struct.pack("HBBI", code, if_true, if_false, operand)

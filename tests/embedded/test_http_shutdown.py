@@ -193,17 +193,26 @@ async def test_a_cancellation_ends_it_at_once(ending):
         await Wire.open(its.srv.url)
 
 
-async def test_who_was_connected_but_not_accepted_is_served(ending, monkeypatch):
-    """The kernel let it in in the very moment in which the listener is about to be closed."""
+@pytest.mark.parametrize("half", [False, True])
+async def test_who_was_connected_but_not_accepted_is_served(ending, monkeypatch, half):
+    """The kernel let it in in the very moment in which the listener is about to be closed.
+
+    Or had let it in by half: it holds itself for connected, and the kernel waits for its word.
+    """
     its = await ending()
     host, port = its.srv.url.removeprefix("http://").split(":")
     turn_away = ports.turn_away
     knocking = socket.socket()
 
     def too_late(listener: socket.socket) -> None:
+        if half:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
         knocking.connect((host, int(port)))
+        if half:
+            turn_away(listener)
         knocking.sendall(request())
-        turn_away(listener)
+        if not half:
+            turn_away(listener)
 
     monkeypatch.setattr(ports, "turn_away", too_late)
     with knocking:
