@@ -84,21 +84,22 @@ class Starter:
         if not flight.cancelled():
             flight.exception()
 
-    async def tell(self, event: JobEvent, *, claims: bool) -> str:
-        """Signal the job's workflow, and the workflow whose runner it is, if that is another."""
+    async def tell(self, event: JobEvent, *, claims: bool, admits: bool = True) -> str:
+        """Signal the job's workflow, and the workflow whose runner it is, if that is another.
+
+        `claims`: its workflow begins with this word, if there is none yet; `admits`: the fleet
+        takes new work, so that such a job counts as admitted.
+        """
         workflow_id = names.runner_job_id(event.repo, event.job_id)
+        signal, message = "job_in_progress", JobInProgress(event.runner_name)
         if event.action == "completed":
-            told = await self._signal_job(
-                workflow_id,
-                event,
-                claims,
-                "job_completed",
-                JobCompleted(event.conclusion, event.runner_name),
-            )
+            signal, message = "job_completed", JobCompleted(event.conclusion, event.runner_name)
+        if claims:
+            job, caption = self._job(event, asked=False)
+            job.admitted = admits
+            told = await self._begin_with(job, caption, signal, message)
         else:
-            told = await self._signal_job(
-                workflow_id, event, claims, "job_in_progress", JobInProgress(event.runner_name)
-            )
+            told = await self._signal(workflow_id, signal, message)
         launched_for = names.job_of_runner(event.runner_name)
         if launched_for and launched_for != event.job_id:
             told = await self._tell_owner(launched_for, event) or told
@@ -160,17 +161,14 @@ class Starter:
         why = classified.why
         return job, captions.job(event.name, event.repo, job.priority, why, event.url)
 
-    async def _signal_job(
-        self, workflow_id: str, event: JobEvent, claims: bool, signal: str, message: object
+    async def _begin_with(
+        self, job: JobInput, caption: Caption, signal: str, message: object
     ) -> bool:
-        if not claims:
-            return await self._signal(workflow_id, signal, message)
-        job, caption = self._job(event, asked=False)
         try:
             await self._client.start_workflow(
                 RunnerJob.run,
                 job,
-                id=workflow_id,
+                id=names.runner_job_id(job.repo, job.job_id),
                 task_queue=names.TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

@@ -101,8 +101,9 @@ class Webhooks:
         except events.Unusable as error:
             logger.warning("ignored a workflow_job event: %s", error)
             return _ignored(str(error))
-        mode = await self.mode.current() if event.action == "queued" else None
-        decision = decide(event, self.rules, mode.mode if mode else "normal")
+        # Nobody waits for the mode to tell of an end: it does not matter then.
+        mode = (await self.mode.current()).mode if event.action != "completed" else "normal"
+        decision = decide(event, self.rules, mode)
         if decision.do == "ignore":
             return _ignored(decision.reason)
         if decision.do == "refuse":
@@ -117,7 +118,9 @@ class Webhooks:
                     if decision.do == "start":
                         status = await self.starter.start(event)
                     else:
-                        status = await self.starter.tell(event, claims=decision.claims)
+                        status = await self.starter.tell(
+                            event, claims=decision.claims, admits=mode == "normal"
+                        )
         except (RPCError, TimeoutError) as error:
             logger.warning("Temporal did not take %s: %s", event.job_id, error or "no answer")
             down = Decision("refuse", "the workflow service does not answer", 503, "temporal")

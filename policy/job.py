@@ -72,9 +72,11 @@ def _owes_a_runner(state: JobState) -> bool:
     """The job runs on the runner of another job of ours, which is queued still and stands nowhere.
 
     So the runner that was to come for this job comes all the same, once: as many runners as jobs.
+    A job that was refused owes none while the fleet drains: nothing new begins, not even for it.
     """
     taken = state.phase == "in_progress" and names.job_of_runner(state.on_runner) != ""
-    return taken and state.launches == 0 and not state.failure and not state.stop_asked
+    owes = taken and state.admitted and state.launches == 0
+    return owes and not state.failure and not state.stop_asked
 
 
 def _serve(state: JobState, patience: Patience, now: float) -> Step:

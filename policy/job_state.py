@@ -35,6 +35,7 @@ class JobState:
     """One job, its permit and its runner. Times are epoch seconds."""
 
     queued_at: float
+    admitted: bool = True  # False: the fleet took no new work when its first word came
     phase: JobPhase = "queued"
     conclusion: str = ""
     on_runner: str = ""  # the runner that GitHub gave the job to

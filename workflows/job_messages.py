@@ -16,6 +16,7 @@ class JobInput:
     queued_at: float = 0.0
     patience: Patience = field(default_factory=Patience)
     asked: bool = True  # whoever started us asks the semaphore too
+    admitted: bool = True  # False: begun by its `in_progress` while the fleet took no new work
 
 
 @dataclass

@@ -55,7 +55,7 @@ class RunnerJob:
         """Signals that came with the start are handled before `run`."""
         now = workflow.now().timestamp()
         self._job = job
-        self._state = JobState(queued_at=job.queued_at or now)
+        self._state = JobState(queued_at=job.queued_at or now, admitted=job.admitted)
         self._since = now
         self._why = "it begins"
         self._news = False

@@ -524,6 +524,16 @@ def test_a_job_on_anothers_runner_launches_the_one_it_owes_once() -> None:
     assert rules.granted(state, "e/2", 10.0) == "e/2", "one runner is all it owes"
 
 
+def test_a_job_that_was_refused_while_draining_owes_no_runner() -> None:
+    """The runner of an admitted job serves it; a permit for it would be a new one."""
+    state, patience = JobState(queued_at=0.0, admitted=False), Patience()
+    rules.in_progress(state, FOREIGN, 1.0)
+    assert rules.decide(state, patience, 1.0) == Step(
+        rules.WAIT, f"it runs on {FOREIGN}", 1.0 + patience.look_up
+    )
+    assert rules.granted(state, "e/1", 2.0) == "e/1", "given back"
+
+
 @pytest.mark.parametrize("now", [3601.0, 24 * 3600.0])
 def test_a_debt_of_a_runner_ends_when_its_job_has_to_be_looked_up(now: float) -> None:
     """No event has come for long, or GitHub has dropped the other job: nobody is waiting."""

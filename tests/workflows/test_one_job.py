@@ -75,6 +75,41 @@ async def test_events_in_any_order_end_the_same(penstock, order):
     assert not (await stack.site.call("GET", "runners"))["runners"]
 
 
+@pytest.mark.parametrize("mode", ["normal", "draining"])
+async def test_only_an_admitted_job_launches_the_runner_it_owes(penstock, mode):
+    """GitHub gives a job that the drain refused to the runner of one that was there before."""
+    stack = await penstock(runner={"command": faulty("ignore_jobs")})
+    (first,) = await stack.site.jobs("acme/api")
+    assert await stack.site.wait("runners_registered", count=1)
+    if mode == "draining":
+        await stack.admin("PUT", "draining", mode=mode)
+        assert (await stack.deliver(job_payload("queued"))).status_code == 503
+    name = (await stack.explain("acme/api", first))["runner"]["name"]
+    begins = job_payload("in_progress", runner_name=name)
+    assert (await stack.deliver(begins)).status_code == 200
+
+    async def busy():
+        told = await stack.explain("acme/api", first)
+        return told["runner"]["state"] == "busy"
+
+    await until(busy)
+    if mode == "normal":
+        assert await stack.site.wait("runners_registered", count=2)
+    ends = job_payload("completed", runner_name=name, conclusion="success")
+    assert (await stack.deliver(ends)).status_code == 200
+    result = await stack.result("acme/api", 7001)
+    assert result["outcome"] == "completed"
+    assert result["launches"] == (1 if mode == "normal" else 0)
+    handle = stack.client.get_workflow_handle(names.runner_job_id("acme/api", 7001))
+    history = await handle.fetch_history()
+    sent = [
+        event.signal_external_workflow_execution_initiated_event_attributes.signal_name
+        for event in history.events
+        if event.HasField("signal_external_workflow_execution_initiated_event_attributes")
+    ]
+    assert ("acquire" in sent) == (mode == "normal")
+
+
 async def test_cancelled_while_waiting_launches_nothing(penstock):
     """The job leaves the queue; its place is not kept."""
     stack = await penstock(limits={"default": 1})
