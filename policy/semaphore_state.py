@@ -45,6 +45,7 @@ class SemaphoreState:
     moved_at: float = 0.0  # the last grant or release
     stalls: int = 0  # looks since then because nothing moved
     waiters_nudged_at: float = 0.0  # no look at waiters before this time
+    nudged_in_turns: bool = False  # so many waiters that one look does not nudge all
     # What the Fleet can know without a further report: see `report_due`.
     believed_in_use: int = -1
     believed_waiting: int = 0

@@ -122,11 +122,19 @@ def _late_waiters(state: SemaphoreState, now: float, most: int) -> list[str]:
     left = heard[len(due) :] if len(due) <= most else heard[most:]
     following = left[0][0] + WAITER_NUDGE_SECONDS if left else now + WAITER_NUDGE_SECONDS
     state.waiters_nudged_at = max(now + WAITERS_PAUSE_SECONDS, following)
+    state.nudged_in_turns = len(due) > most or (
+        state.nudged_in_turns and len(heard) > NUDGED_AT_ONCE
+    )
     return due[:most]
 
 
 def _waiters_at(state: SemaphoreState) -> float:
-    """Arrivals come in order, so the first in the queue's own order is the first to be late."""
+    """Arrivals come in order, so the first in the queue's own order is the first to be late.
+
+    Unless there were too many for one look: then the last one knows who is late next.
+    """
+    if state.nudged_in_turns:
+        return state.waiters_nudged_at
     first = next(iter(state.waiters.values()))
     return max(state.waiters_nudged_at, (first.heard_at or first.queued_at) + WAITER_NUDGE_SECONDS)
 

@@ -39,3 +39,8 @@ def takes_back_by_use() -> bool:
 def hears_late() -> bool:
     """Word of a job that a runner took counts after word of the runner's end; it did not."""
     return workflow.patched("hears-late-of-a-served-job")
+
+
+def nudges_the_rest() -> bool:
+    """Of more late waiters than a look nudges, the rest comes a minute later; an hour it was."""
+    return workflow.patched("nudges-the-rest-in-a-minute")

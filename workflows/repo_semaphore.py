@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from policy.messages import Acquire, Acquires, Allot, Release
     from policy.semaphore import Grant
     from policy.semaphore_state import SemaphoreState
+    from workflows import patches
     from workflows.alarm import Alarm
     from workflows.life import Life
     from workflows.options import HEARTBEAT, LONGEST_LOOK, ONE_TRY, PATIENT
@@ -177,6 +178,8 @@ class RepoSemaphore:
         grants += rules.grants(self._state, self._now(), GRANTS_AT_ONCE)
         sends = [self._grant(grant) for grant in grants]
         sends += [self._nudge(job) for job in sweep.nudges(self._state, self._now())]
+        if self._state.nudged_in_turns and not patches.nudges_the_rest():
+            self._state.nudged_in_turns = False
         if rules.report_due(self._state, self._now()):
             sends.append(self._report(rules.report(self._state, self._now())))
         await asyncio.gather(*sends)

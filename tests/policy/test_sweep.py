@@ -132,11 +132,22 @@ def test_many_late_waiters_are_nudged_in_turns() -> None:
     """A minute apart."""
     state = semaphore(0, *(f"j{i:03}" for i in range(250)))
     first = sweep.nudges(state, NOW + 3600)
-    assert len(first) == sweep.NUDGED_AT_ONCE
-    assert sweep.nudges(state, NOW + 3601) == []
-    again = sweep.nudges(state, NOW + 3600 + 7200)
-    assert len(again) == sweep.NUDGED_AT_ONCE
-    assert set(first) | set(again) == set(state.waiters)
+    assert first == [f"j{i:03}" for i in range(200)]
+    assert sweep.next_nudge_at(state) == NOW + 3660
+    assert sweep.nudges(state, NOW + 3659) == []
+    assert sweep.nudges(state, NOW + 3660) == [f"j{i:03}" for i in range(200, 250)]
+    assert sweep.next_nudge_at(state) == NOW + 7200
+    assert sweep.nudges(state, NOW + 7199) == []
+    assert sweep.nudges(state, NOW + 7200) == first
+    assert sweep.nudges(state, NOW + 7260) == [f"j{i:03}" for i in range(200, 250)]
+
+
+def test_a_full_look_owes_nothing() -> None:
+    """As many as a look nudges: the next one is an hour later."""
+    state = semaphore(0, *(f"j{i:03}" for i in range(sweep.NUDGED_AT_ONCE)))
+    assert len(sweep.nudges(state, NOW + 3600)) == sweep.NUDGED_AT_ONCE
+    assert not state.nudged_in_turns
+    assert sweep.next_nudge_at(state) == NOW + 7200
 
 
 def test_whoever_cannot_hear_a_nudge_is_closed() -> None:

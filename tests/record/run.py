@@ -4,7 +4,7 @@ from collections import Counter
 from functools import cached_property
 from typing import Any
 
-from checker.history import Event, History
+from checker.history import Event, History, payloads
 
 
 class Run:
@@ -129,6 +129,16 @@ class Run:
             for event in self.of("WORKFLOW_EXECUTION_UPDATE_ACCEPTED")
         )
         return Counter(str(request["input"]["name"]) for request in requests)
+
+    @cached_property
+    def patches(self) -> set[str]:
+        """The patches whose newer way it took (workflows/patches.py)."""
+        return {
+            str(payload["id"])
+            for event in self.of("MARKER_RECORDED")
+            if event.attributes["markerName"] == "core_patch"
+            for payload in payloads(event.attributes["details"]["patch-data"])
+        }
 
     @cached_property
     def versions(self) -> set[str]:

@@ -12,9 +12,13 @@ from temporalio.client import Client, WorkflowHandle
 
 from policy import names, sweep
 from policy.fleet import CapacityChange, ModeChange
+from policy.job_state import WAITER_NUDGE_SECONDS
+from policy.messages import Acquire, Acquires
+from policy.semaphore_state import SemaphoreState
 from tests.support import Penstock, until
 from tests.workflows.clock import REPO, SKIPPING, Clock, in_line, job_of, semaphore_of
 from tests.workflows.test_one_job import faulty
+from workflows.job_messages import RunnerBusy, RunnerGone
 
 
 @pytest.fixture
@@ -204,6 +208,93 @@ async def test_an_organization_is_paused_for_a_moment(penstock):
     await fleet_of(stack).signal("cool_down", args=["acme", time.time() + 3])
     (job,) = await stack.site.jobs(REPO, seconds=0.1)
     assert (await stack.result(REPO, job))["outcome"] == "completed"
+
+
+async def test_a_semaphore_that_never_answers(penstock):
+    """A Fleet begun afresh asks it for a minute, in vain, and serves the others."""
+    stack = await penstock(limits={"max_runners": 4})
+    stuck = await stack.client.start_workflow(
+        names.REPO_SEMAPHORE,
+        SemaphoreState("acme/stuck"),
+        id=names.semaphore_id("acme/stuck"),
+        task_queue="nobody works here",
+    )
+    query = f"WorkflowId='{stuck.id}' AND ExecutionStatus='Running'"
+
+    async def listed() -> int:
+        return (await stack.client.count_workflows(query)).count
+
+    await until(listed)
+    await fleet_of(stack).terminate("a scene")
+    (job,) = await stack.site.jobs(REPO, seconds=0.1)
+    assert (await stack.result(REPO, job))["outcome"] == "completed"
+    await stuck.terminate("a scene")
+    await stack.settled()
+
+
+async def test_idle_permits_come_back_when_limits_fall_one_after_the_other(penstock):
+    """First a repository's, below what it has in use, then the fleet's."""
+    stack = await penstock(limits={"max_runners": 5, "max_repo_share": 1.0, "default": 5})
+    quick = await stack.site.jobs("acme/other", 2, seconds=0.1)
+    for job in quick:
+        await stack.result("acme/other", job)
+    long = await stack.site.jobs(REPO, 3, seconds=60)
+    for job in long:
+        assert await stack.site.wait("job_started", job_id=job)
+    await stack.admin("PATCH", "limits", repos={REPO: 1})
+
+    async def lowered() -> bool:
+        accounts = (await stack.fleet())["repos"]
+        return next(one for one in accounts if one["repo"] == REPO)["allotment"] == 1
+
+    await until(lowered)
+    await stack.admin("PATCH", "limits", max_runners=3)
+    for job in long:
+        await stack.site.call("POST", f"jobs/{job}/cancel")
+        await stack.result(REPO, job)
+
+
+async def test_word_of_a_job_comes_after_the_end_of_its_runner(penstock):
+    """A short job of another; GitHub does not answer just then."""
+    stack = await penstock(runner={"command": faulty("ignore_jobs")})
+    (job,) = await stack.site.jobs(REPO)
+    assert await stack.site.wait("runners_registered", count=1)
+    route = "/repos/{owner}/{repo}/actions/jobs/{id}"
+    await stack.site.call("POST", "faults", kind="status", status=502, route=route, times=0)
+    handle = job_of(stack, job)
+    name = (await stack.explain(REPO, job))["runner"]["name"]
+    await handle.signal("runner_gone", RunnerGone(name, "a scene"))
+
+    async def asks_github() -> bool:
+        history = await handle.fetch_history()
+        return any(
+            event.activity_task_scheduled_event_attributes.activity_type.name == "look_up_job"
+            for event in history.events
+        )
+
+    await until(asks_github)
+    await handle.signal("runner_busy", RunnerBusy(name, "8"))
+    await stack.site.call("DELETE", "faults")
+    await stack.site.call("POST", f"jobs/{job}/cancel")
+    await stack.result(REPO, job)
+
+
+async def test_more_waiters_are_late_than_are_nudged_at_once(penstock):
+    """Jobs that are no more, and asked an hour ago."""
+    stack = await penstock(limits={"default": 0})
+    (job,) = await stack.site.jobs(REPO)  # begins the semaphore
+    await in_line(stack, job)
+    await stack.site.call("POST", f"jobs/{job}/cancel")
+    await stack.result(REPO, job)
+    long_ago = time.time() - 2 * WAITER_NUDGE_SECONDS
+    ghosts = [names.runner_job_id(REPO, n) for n in range(sweep.NUDGED_AT_ONCE + 1)]
+    asks = Acquires([Acquire(ghost, "normal", long_ago) for ghost in ghosts])
+    await semaphore_of(stack).signal("acquire_many", asks)
+
+    async def one_is_left() -> bool:
+        return (await semaphore_of(stack).query("state"))["waiting"] == 1
+
+    await until(one_is_left)
 
 
 @pytest.mark.parametrize("dynamic", [{"limit.historyCount.suggestContinueAsNew": "50"}])

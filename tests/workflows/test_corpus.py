@@ -4,6 +4,7 @@ A change of a workflow that fails here would stop the running workflows of that 
 upgrade. CONTRIBUTING.md says what to do, and how to record (`make record`).
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.record.paths import PATHS
 from tests.record.run import Run
 from tests.workflows.exact import replay_exactly
 from worker import WORKFLOWS
+from workflows import patches
 
 MOST_BYTES = 2_000_000
 TYPES = {workflow.__temporal_workflow_definition.name for workflow in WORKFLOWS}
@@ -63,3 +65,12 @@ def test_the_corpus_is_small_and_holds_no_secret():
     """It is part of every checkout, and public."""
     assert sum(path.stat().st_size for path in corpus.FOLDER.rglob("*")) < MOST_BYTES
     assert no_secret(Evidence([corpus.load(path) for path in corpus.files()])) == []
+
+
+def test_every_patch_is_taken_by_a_history_of_this_version():
+    """A patch whose newer way no history shows might break it unseen."""
+    ids = set(re.findall(r'patched\("([^"]+)"\)', Path(patches.__file__).read_text()))
+    release = corpus.FOLDER / corpus.current()
+    taken = {id_ for path in release.glob("*.gz") for id_ in Run(corpus.load(path)).patches}
+    assert ids
+    assert ids <= taken, f"no path shows: {sorted(ids - taken)}"

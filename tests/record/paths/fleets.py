@@ -155,6 +155,16 @@ FLEETS = paths(
             sum(span["failed"] for told in run.told("launches") for span in told["spans"]) >= 20
         ),
     ),
+    (
+        "taken-back-by-use",
+        "idle permits come back because more is in use than a lowered limit",
+        lambda run: "takes-back-by-use" in run.patches,
+    ),
+    (
+        "goes-on-without-a-semaphore",
+        "a semaphore does not answer; after a minute it serves the others",
+        lambda run: "goes-on-without-silent-semaphores" in run.patches,
+    ),
     ("alarm", "its one alarm rings", lambda run: run.events["TIMER_FIRED"] > 0),
     (
         "moved-to-another-version",

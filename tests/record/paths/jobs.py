@@ -344,6 +344,11 @@ JOBS = paths(
         lambda run: any("why" not in told for told in run.told("runner_gone")),
     ),
     (
+        "job-told-after-its-runners-end",
+        "word of the job that a runner took comes after word of the runner's end",
+        lambda run: "hears-late-of-a-served-job" in run.patches,
+    ),
+    (
         "pinned-to-a-version",
         "workers have versions: it stays with the one that it began on",
         lambda run: ended(run, "completed") and len(run.versions) == 1,

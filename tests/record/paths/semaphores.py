@@ -148,6 +148,11 @@ SEMAPHORES = paths(
         lambda run: any(name == "nudge" for name, _, _ in run.sent),
     ),
     (
+        "nudges-in-turns",
+        "more waiters are late than it nudges at once",
+        lambda run: "nudges-the-rest-in-a-minute" in run.patches,
+    ),
+    (
         "fleet-gone",
         "the Fleet heard no report: it is started anew",
         lambda run: "report" in run.unheard and run.did["ensure_fleet"] > 0,
