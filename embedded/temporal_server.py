@@ -35,6 +35,11 @@ LOOKS_A_SECOND = {
     "history.transferProcessorMaxPollRPS": "200",
     "history.timerProcessorMaxPollRPS": "200",
 }
+# By default the server fails a workflow task during which more than a hundred signals have come,
+# to write them down, and the worker begins it anew. In a flood to one semaphore that was each one
+# that was to continue as new, until the flood ended or the run met its limit of 10,000 signals.
+# The buffer's bytes stay limited (history.maximumBufferedEventsSizeInBytes, 2 MB).
+SIGNALS_DURING_A_TASK = {"history.maximumBufferedEventsBatch": "2000"}
 # The server's own process says where it will listen, before it is the server: whoever started it
 # may be killed at any moment, and who takes it over must not have a former server's number.
 # $0 the file, $1 the address, $2 the UI, then the command.
@@ -71,7 +76,7 @@ class TemporalServer:
         self._folder = folder
         self._port = port
         self._ui = ui
-        self._dynamic = LOOKS_A_SECOND | (dynamic or {})
+        self._dynamic = LOOKS_A_SECOND | SIGNALS_DURING_A_TASK | (dynamic or {})
         self._process: asyncio.subprocess.Process | None = None
         self.running: Running | None = None
 
