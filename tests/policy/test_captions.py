@@ -51,6 +51,53 @@ def test_the_fleet_in_a_few_lines() -> None:
     ]
 
 
+def test_the_fleet_names_who_does_not_answer() -> None:
+    """In order; that others have not answered yet goes without saying then."""
+    made = fleet(3)
+    for number in (2, 0):
+        repo = f"acme/r{number}"
+        made.book.accounts[repo] = replace(made.book.accounts[repo], settled=False, silent=True)
+    assert captions.fleet_now(made).splitlines() == [
+        "**normal**",
+        "",
+        "running 3 of 6, waiting 3",
+        "",
+        "no answer, counted as in use: acme/r0, acme/r2",
+    ]
+
+
+def test_as_many_names_as_fit_are_named() -> None:
+    """To the last character; one more is too many."""
+    fits = ["a" * (LONGEST - 3), "b"]
+    assert captions.some_of(fits) == ", ".join(fits)
+    assert captions.some_of([fits[0], "bc"]) == f"{fits[0]} and 1 more"
+
+
+def test_those_that_hold_a_drain_stand_in_order() -> None:
+    """By what runs and waits together, then by name; five of them, and no word of more."""
+    made = fleet(5)
+    made.mode = "draining"
+    busy = made.book.accounts["acme/r0"]
+    made.book.accounts["acme/r0"] = replace(busy, in_use=3, likely_in_use=3)
+    assert captions.fleet_now(made).splitlines()[6:] == [
+        "- acme/r4: running 1, waiting 4",
+        "- acme/r3: running 1, waiting 3",
+        "- acme/r0: running 3, waiting 0",
+        "- acme/r2: running 1, waiting 2",
+        "- acme/r1: running 1, waiting 1",
+    ]
+
+
+def test_five_holders_are_all_named() -> None:
+    """And no word of more."""
+    made = SemaphoreState(repo="acme/api", fleet_epoch="f1", allotment=5)
+    for number in range(1, 6):
+        job = f"runner-job/acme/api/{number}"
+        made.holders[job] = Lease(f"lease-{number}", job, 900.0 + number)
+    said = captions.semaphore_now(made).splitlines()
+    assert said[2:] == [f"- job {n} holds lease-{n}" for n in range(1, 6)]
+
+
 def test_a_drain_names_what_holds_it() -> None:
     """Those with most first, five of them."""
     made = fleet(7)

@@ -62,9 +62,10 @@ def test_unknown_priorities_count_as_normal() -> None:
 @pytest.mark.parametrize(
     ("name", "waited", "expected"),
     [("low", 0, 3), ("low", 599, 3), ("low", 600, 2), ("low", 1800, 0), ("critical", 9999, 0),
-     ("normal", -50, 2)],
+     ("normal", -50, 2), ("normal", 1, 2), ("urgent", 599.5, 2), ("urgent", 600.5, 1),
+     ("low", 1199.5, 2), ("low", 1200, 1), ("high", 599.9, 1), ("high", 600, 0)],
 )  # fmt: skip
-def test_ageing_raises_a_level_every_ten_minutes(name: str, waited: int, expected: int) -> None:
+def test_ageing_raises_a_level_every_ten_minutes(name: str, waited: float, expected: int) -> None:
     """Never above critical; a clock that lags ages nobody."""
     assert priority.effective_level(name, 5000.0, 5000.0 + waited) == expected
 
@@ -73,3 +74,10 @@ def test_ageing_raises_a_level_every_ten_minutes(name: str, waited: int, expecte
 def test_later_lives_sort_after_earlier_ones(started: float, later: float) -> None:
     """Whatever their run ids."""
     assert messages.epoch(started, "zzz") < messages.epoch(started + later, "aaa")
+
+
+def test_a_life_bears_its_microseconds_and_a_part_of_its_run() -> None:
+    """Semaphores and Fleet of other versions compare them: their form is fixed."""
+    named = messages.epoch(1_790_000_000.25, "5f0c2a7e-8a43-4c1b")
+    assert named == "1790000000250000.5f0c2a7e"
+    assert messages.epoch(1.5, "run") == "0000000001500000.run"
