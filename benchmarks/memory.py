@@ -143,15 +143,18 @@ async def _processes(client: Client, site: Site) -> AsyncGenerator[tuple[dict[st
     try:
         said = ""
         for command in ("setup", *PROCESSES):
+            quietly = () if command == "setup" else ("--log-level", "WARNING")
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "cli", command, "--config", str(config)),
-                *("--log-level", "WARNING"),
+                *quietly,
                 cwd=ROOT,
                 stdout=asyncio.subprocess.PIPE,
                 env=environment,
             )
             if command == "setup":
                 await process.communicate()
+                if process.returncode:
+                    raise RuntimeError("penstock setup failed")
                 continue
             made[command] = process
             said = (await process.stdout.readline()).decode() if process.stdout else ""
