@@ -23,7 +23,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from activities.dead_letters import DeadLetterActivities
 from activities.guardian import Guardian
@@ -42,6 +42,7 @@ from wiring import github_of, letters_of, recovery_of
 from wiring_concurrency import loops_of
 from wiring_metrics import worker_metrics
 from wiring_runners import launcher_of
+from worker_sandbox import Sandbox
 from workflows.fleet import Fleet
 from workflows.recovery import Recovery
 from workflows.repo_semaphore import RepoSemaphore
@@ -96,7 +97,7 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
         settings,
         names.TASK_QUEUE,
         workflows=WORKFLOWS,
-        workflow_runner=SandboxedWorkflowRunner(
+        workflow_runner=Sandbox(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
         ),
         max_cached_workflows=CACHED,

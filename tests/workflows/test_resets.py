@@ -10,6 +10,7 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.worker import _workflow_instance
 
 from api.fleet_client import FleetClient
 from policy import names
@@ -17,6 +18,7 @@ from policy.fleet import ModeChange
 from policy.limits import LimitsChange, digest
 from tests.support import replay, until
 from tests.workflows.test_lives import all_laws, burst
+from worker_sandbox import SINGLE_BATCH
 
 COMPLETED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 FAILED = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
@@ -107,3 +109,40 @@ async def test_changes_of_limits_and_modes_that_a_reset_applies_again_replay(pen
     memo = await (await stack.client.get_workflow_handle(names.FLEET_ID).describe()).memo()
     assert (memo["mode"], memo["reason"]) == ("normal", "n3")
     assert await failures(stack.client, names.FLEET_ID, run_id) == []
+
+
+async def test_a_reset_is_heard_of_before_the_signals_that_came_since(penstock):
+    """The Fleet must not divide by the book that it had then: all its permits are out."""
+    stack = await penstock(limits={"max_runners": 2, "max_repo_share": 1.0})
+    holders = await stack.site.jobs("acme/r0", count=2, seconds=60)
+    assert await stack.site.wait("jobs_running", count=2)
+    (waiter,) = await stack.site.jobs("acme/r1", seconds=0.1)
+
+    async def waits() -> bool:
+        return (await stack.fleet())["waiting"] == 1
+
+    await until(waits)
+    history = await stack.client.get_workflow_handle(names.FLEET_ID).fetch_history()
+    events = list(history.events)
+    first = next(
+        event.event_id
+        for event in events
+        if event.workflow_execution_signaled_event_attributes.signal_name == "report"
+    )
+    before = sum(e.event_type == COMPLETED for e in events if e.event_id < first)
+    tasks = sum(e.event_type == COMPLETED for e in events)
+    run_id = await reset(stack.client, names.FLEET_ID, 1 - before / (tasks - 1))
+    await until(lambda: settled(stack, names.FLEET_ID))
+    assert (await stack.explain("acme/r1", waiter))["permit"] == "waiting"
+    for job in holders:
+        await stack.site.call("POST", f"jobs/{job}/cancel")
+    await stack.result("acme/r1", waiter)
+    await all_laws(stack)
+    assert await failures(stack.client, names.FLEET_ID, run_id) == []
+
+
+def test_the_flag_is_the_sdks():
+    """A release of the SDK that uses it by default makes worker_sandbox.py superfluous."""
+    flag = _workflow_instance._WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
+    assert flag == SINGLE_BATCH
+    assert flag not in _workflow_instance._DEFAULT_ENABLED_WORKFLOW_LOGIC_FLAGS
