@@ -27,6 +27,8 @@ BOUNDS = Bounds(
     orphan=60.0,
     # L9: a webhook, or a grant, that a paused part had in hand when the mode changed.
     mode_change=2.0 + LONGEST_STANDSTILL,
+    # L8: between asking the store of tokens and the call itself, on a machine at its limit.
+    call_under_way=1.0,
     # L6: after the plan; while it lasts nothing counts (`outages`): no permit moves without a
     # worker, and Temporal hands a dead worker's task on after 10 s, an activity's after 10 more.
     idle_permit=60.0,

@@ -29,6 +29,7 @@ class Bounds:
     idle_permit: float = 1.0  # L6: a free permit beside an admissible waiter
     lowering: float = 3.0  # L4: grants under way when a limit is lowered
     mode_change: float = 2.0  # L9: webhooks and grants under way when the mode changes
+    call_under_way: float = 0.0  # L8: a call that another worker had begun when one was refused
     give_back: float = 5.0  # L5: after a normal end of the job's workflow
     sweeps: float = 2 * 600.0 + 60.0  # L5: after a crash or termination, two sweeps of semaphores
     orphan: float = 60.0  # L13: two sweeps of the runners

@@ -78,13 +78,16 @@ class SimulatedCall:
 
 @dataclass(frozen=True)
 class SimulatorLog:
-    """All that the simulator shows. `too_early` counts calls before a retry time it named."""
+    """All that the simulator shows.
+
+    `early`: the calls before a retry time that it had named, each by the seconds since it did.
+    """
 
     jobs: list[SimulatedJob] = field(default_factory=list[SimulatedJob])
     runners: list[SimulatedRunner] = field(default_factory=list[SimulatedRunner])
     deliveries: list[SimulatedDelivery] = field(default_factory=list[SimulatedDelivery])
     calls: list[SimulatedCall] = field(default_factory=list[SimulatedCall])
-    too_early: int = 0
+    early: list[float] = field(default_factory=list[float])
 
 
 def read(
@@ -104,7 +107,7 @@ def read(
         [_runner(one) for one in (runners or {}).get("runners", [])],
         [_delivery(one) for one in (deliveries or {}).get("deliveries", [])],
         [_call(one) for one in (calls or {}).get("calls", [])],
-        int((summary or {}).get("calls", {}).get("too_early", 0)),
+        [float(one) for one in (summary or {}).get("calls", {}).get("early", [])],
     )
 
 

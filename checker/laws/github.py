@@ -11,7 +11,8 @@ def limits_kept(evidence: Evidence) -> list[Violation]:
     """L8. No call ran into a limit that was not put up on purpose, none came before its time.
 
     A refusal by an injected fault is the test's doing; that the next call waits for the time it
-    named is counted by the simulator itself (`too_early`).
+    named is noted by the simulator itself (`early`). A call that came within
+    `bounds.call_under_way` of the refusal was on its way already: another worker's, say.
     """
     log = evidence.simulated
     if log is None:
@@ -21,8 +22,9 @@ def limits_kept(evidence: Evidence) -> list[Violation]:
         for call in log.calls
         if call.status in LIMITED and not call.fault
     ]
-    if log.too_early:
-        why = f"{log.too_early} calls came before the time that GitHub had named"
+    early = sum(seconds > evidence.bounds.call_under_way for seconds in log.early)
+    if early:
+        why = f"{early} calls came before the time that GitHub had named"
         broken.append(Violation("L8", "calls", evidence.now, why))
     return broken
 

@@ -90,7 +90,8 @@ def summary(control: Control, _request: Request) -> Answer:
             "calls": {
                 "total": len(control.gate.calls),
                 "limited": back.rates.limited,
-                "too_early": back.rates.too_early,
+                "too_early": len(back.rates.early),
+                "early": [round(seconds, 3) for seconds in back.rates.early],
             },
             "now": back.world.clock.now(),
         },

@@ -46,18 +46,22 @@ class Window:
 
 
 class RateLimits:
-    """All callers' use; `too_early` counts calls made before the time that GitHub had named."""
+    """All callers' use; `early`: calls made before the time that GitHub had named.
+
+    Each by how many seconds after the refusal that named it: a call on its way then was too.
+    """
 
     def __init__(self, clock: Clock, limits: Limits) -> None:
         self.limited = 0
-        self.too_early = 0
+        self.early: list[float] = []
         self._clock = clock
         self._limits = limits
         self._buckets: dict[tuple[str, str], Bucket] = {}
         self._windows: dict[tuple[str, str], Window] = {}
         self._registrations: dict[str, Window] = {}
         self._running: dict[str, int] = {}
-        self._told: dict[tuple[str, str], float] = {}  # when a caller may come again
+        # When a caller may come again, and when it was told so.
+        self._told: dict[tuple[str, str], tuple[float, float]] = {}
 
     def enter(self, caller: str) -> None:
         """A request has come: at most so many at a time; pair it with `leave`."""
@@ -72,8 +76,9 @@ class RateLimits:
     def spend(self, caller: str, route: str, resource: str, points: int) -> None:
         """Count a request against its limits; ApiError 403 or 429 when one is used up."""
         now = self._clock.now()
-        told = max(self._told.get((caller, name), 0.0) for name in (resource, "*"))
-        self.too_early += now < told
+        until, since = max(self._told.get((caller, name), (0.0, 0.0)) for name in (resource, "*"))
+        if now < until:
+            self.early.append(now - since)
         window = self._windows.setdefault((caller, route), Window())
         window.forget(now - self._limits.secondary_window_seconds)
         if now < window.blocked_until:
@@ -116,7 +121,7 @@ class RateLimits:
     def primary(self, caller: str, resource: str) -> ApiError:
         """The refusal of a used-up primary limit."""
         self.limited += 1
-        self._told[caller, resource] = self._bucket(caller, resource).reset
+        self._told[caller, resource] = self._bucket(caller, resource).reset, self._clock.now()
         kind, _, number = caller.partition(":")
         whom = (
             f"installation ID {number}" if kind == "installation" else f"{kind} {number}".strip()
@@ -132,7 +137,8 @@ class RateLimits:
         if retry_after is not None and retry_after < 0:
             retry_after = self._limits.secondary_retry_after
         # Without the header a client has to wait a minute at least (docs:rate-limits).
-        self._told[caller, "*"] = self._clock.now() + (60 if retry_after is None else retry_after)
+        now = self._clock.now()
+        self._told[caller, "*"] = now + (60 if retry_after is None else retry_after), now
         headers = {} if retry_after is None else {"Retry-After": str(math.ceil(retry_after))}
         text = f"{SECONDARY}."
         return ApiError(status or self._limits.secondary_status, text, SECONDARY_DOCS, headers)

@@ -94,7 +94,7 @@ class Story:
             "deliveries": [],
             "calls": [],
         }
-        self.too_early = 0
+        self.early: list[float] = []
 
     def semaphore(self, repo: str, at: float = 0.0) -> Run:
         if repo not in self.semaphores:
@@ -209,7 +209,7 @@ class Story:
         runs = [self.fleet, *self.semaphores.values(), *self.jobs.values(), *self.more]
         log = simulated.read(
             **{name: {name: found} for name, found in self.sim.items()},
-            summary={"calls": {"too_early": self.too_early}},
+            summary={"calls": {"early": self.early}},
         )
         given = {"simulated": log, "now": T0 + now, "bounds": bounds, **more}
         return Evidence([run.history for run in runs], **given)

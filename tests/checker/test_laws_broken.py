@@ -199,7 +199,12 @@ def l8_limited(story: Story) -> None:
 
 
 def l8_too_early(story: Story) -> None:
-    story.too_early = 1
+    story.early = [0.01]
+
+
+def l8_too_late_to_have_been_under_way(story: Story) -> dict[str, Any]:
+    story.early = [0.9, 1.1]
+    return {"bounds": {"call_under_way": 1.0}}
 
 
 def l9_admitted(story: Story) -> None:

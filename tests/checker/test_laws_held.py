@@ -235,6 +235,11 @@ def h_injected_limit(story: Story) -> None:
     story.call(3.0, status=403, fault="secondary_limit")
 
 
+def h_call_under_way_when_another_was_refused(story: Story) -> dict[str, Any]:
+    story.early = [0.9]
+    return {"bounds": {"call_under_way": 1.0}}
+
+
 def h_paid_debt(story: Story) -> None:
     story.deliver("lost", 1, 0.0, code=503)
     story.deliver("lost", 1, 60.0, code=502)
