@@ -19,6 +19,7 @@ def test_summaries_fit_into_a_line() -> None:
     assert said.details == "priority high: a rule\n\nhttps://github.com/x"
     assert captions.job("", "acme/api", "low", "", "").summary == "job of acme/api"
     assert captions.semaphore(LONG).summary == f"permits of {LONG}"
+    assert "`penstock jobs --repo acme/api`" in captions.semaphore("acme/api").details
     assert captions.some_of(["acme/a", "acme/b"]) == "acme/a, acme/b"
     assert captions.some_of([LONG, LONG, LONG]) == f"{LONG} and 2 more"
 
@@ -103,7 +104,7 @@ def test_a_drain_names_what_holds_it() -> None:
     made = fleet(7)
     made.mode = "draining"
     said = captions.fleet_now(made).splitlines()
-    assert said[4] == "It ends with these:"
+    assert said[3:6] == ["", "It ends with these:", ""]
     assert said[6] == "- acme/r6: running 1, waiting 6"
     assert said[-1] == "- and 2 more repositories"
     assert len(said) == 12
