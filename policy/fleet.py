@@ -127,6 +127,15 @@ def heritage(state: FleetState) -> FleetState:
     )
 
 
+def lost(state: FleetState, running: list[str]) -> list[str]:
+    """Repositories that had permits in the former Fleet's book, and whose semaphores do not run.
+
+    They were ended together with that Fleet, so that nobody revived them; what their jobs hold is
+    known by nobody either. They must be asked for before anything is raised.
+    """
+    return [repo for repo, most in state.last_known.items() if most and repo not in running]
+
+
 def rebuild(state: FleetState, wish: Rebuild, epoch: str, now: float) -> list[Allot]:
     """Forget what is known of the semaphores and ask each anew; nothing is raised before.
 

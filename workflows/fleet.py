@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.life import Life
     from workflows.options import HEARTBEAT, ONE_TRY, PATIENT, STOP_ALL
     from workflows.patches import (
+        asks_for_the_lost,
         goes_on_without,
         resume_recovers,
         signals_first,
@@ -320,7 +321,11 @@ class Fleet:
             retry_policy=PATIENT,
             summary="which semaphores run",
         )
-        return [allotment.meet(self._state.book, repo) for repo in found.repos]
+        repos = found.repos
+        lost = fleet.lost(self._state, repos)
+        if lost and asks_for_the_lost():
+            repos = [*repos, *lost]  # their first word finds nobody, and has them begun
+        return [allotment.meet(self._state.book, repo) for repo in repos]
 
     def _take_inbox(self) -> list[Allot]:
         allots: list[Allot] = []

@@ -41,6 +41,11 @@ def hears_late() -> bool:
     return workflow.patched("hears-late-of-a-served-job")
 
 
+def asks_for_the_lost() -> bool:
+    """A Fleet begun afresh revives semaphores that the former one knew; it met those that run."""
+    return workflow.patched("asks-for-lost-semaphores")
+
+
 def nudges_the_rest() -> bool:
     """Of more late waiters than a look nudges, the rest comes a minute later; an hour it was."""
     return workflow.patched("nudges-the-rest-in-a-minute")

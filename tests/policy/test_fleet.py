@@ -433,3 +433,10 @@ def test_a_drain_is_timed_from_its_order_to_its_end() -> None:
     fleet.time_drain(made, NOW + 202)
     assert made.last_drain_seconds == 2.0
     assert fleet.heritage(made).last_drain_seconds == 2.0
+
+
+def test_semaphores_that_ended_with_the_former_fleet_are_asked_for() -> None:
+    """Those that had permits, and do not run now."""
+    state = FleetState(last_known={"acme/a": 2, "acme/b": 0, "acme/c": 1, "acme/d": 3})
+    assert fleet.lost(state, ["acme/c", "acme/new"]) == ["acme/a", "acme/d"]
+    assert fleet.lost(FleetState(), ["acme/c"]) == []

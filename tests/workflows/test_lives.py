@@ -221,6 +221,44 @@ async def test_a_semaphore_without_a_worker_holds_up_nobody_else(penstock, monke
     await all_laws(stack)
 
 
+async def test_what_a_semaphore_had_out_that_ended_with_the_fleet_stays_out(penstock):
+    """Nobody revived it: the next Fleet gives nothing away before it has been asked."""
+    stack = await penstock(limits={"max_runners": 2, "max_repo_share": 1.0})
+    holders = await stack.site.jobs("acme/r0", count=2, seconds=60)
+    assert await stack.site.wait("jobs_running", count=2)
+    await until(lambda: in_use(stack, 2))
+    (waiter,) = await stack.site.jobs("acme/r1", seconds=0.1)
+
+    async def waits() -> bool:
+        return (await stack.fleet())["waiting"] == 1
+
+    await until(waits)
+    semaphore = names.semaphore_id("acme/r0")
+    await stack.client.get_workflow_handle(semaphore).terminate("a test")
+    query = f"WorkflowId='{semaphore}' AND ExecutionStatus='Running'"
+
+    async def seen_to_be_gone() -> bool:
+        return not await count(stack.client, query)
+
+    await until(seen_to_be_gone)
+    former = stack.client.get_workflow_handle(names.FLEET_ID)
+    ended = (await former.describe()).run_id
+    await former.terminate("a test")
+
+    async def all_known() -> bool:
+        if (await former.describe()).run_id == ended:
+            return False  # the guardian has not looked yet
+        status = await stack.fleet()
+        settled = {one["repo"] for one in status["repos"] if one["settled"]}
+        return settled >= {"acme/r0", "acme/r1"}
+
+    await until(all_known)
+    assert (await stack.explain("acme/r1", waiter))["permit"] == "waiting"
+    for job in holders:
+        await stack.site.call("POST", f"jobs/{job}/cancel")
+    await all_laws(stack)
+
+
 async def test_limits_of_repositories_never_seen_hold_from_their_first_job(penstock):
     """Configured ahead, changed live while all permits are out; a bad change is refused whole."""
     stack = await penstock(limits={"max_runners": 4, "max_repo_share": 1.0})

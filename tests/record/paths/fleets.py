@@ -165,6 +165,11 @@ FLEETS = paths(
         "a semaphore does not answer; after a minute it serves the others",
         lambda run: "goes-on-without-silent-semaphores" in run.patches,
     ),
+    (
+        "asks-for-lost-semaphores",
+        "begun without a book; a semaphore that the former one knew was ended with it",
+        lambda run: "asks-for-lost-semaphores" in run.patches,
+    ),
     ("alarm", "its one alarm rings", lambda run: run.events["TIMER_FIRED"] > 0),
     (
         "moved-to-another-version",
