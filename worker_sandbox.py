@@ -5,7 +5,8 @@ with the signals that came since. temporalio 1.35 lets a workflow act on the sig
 hears of the seed: the Fleet divided once more by a book whose newest pages were gone. The SDK can
 apply a whole activation before anything runs (PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH),
 and is to by default in a later release. Here that is asked of it from a run's first seed on, and
-written into the history as the SDK writes it, so that every replayer does the same.
+written into the history as the SDK writes it, so that every replayer does the same
+(docs/decisions/0012-resets-before-signals.md).
 """
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
