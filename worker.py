@@ -92,14 +92,15 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
             *recovery.at_github,
         ],
     )
+    sandbox = Sandbox(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    )
     main_queue = _worker(
         client,
         settings,
         names.TASK_QUEUE,
         workflows=WORKFLOWS,
-        workflow_runner=Sandbox(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=sandbox,
         max_cached_workflows=CACHED,
         activities=[
             runners.launch_runner,
@@ -115,6 +116,7 @@ async def running(client: Client, settings: Settings) -> AsyncGenerator[None]:
             *recovery.others,
         ],
     )
+    sandbox.serve(main_queue)
     try:
         async with worker_metrics(client, settings, side, log), github_queue, main_queue:
             await start_fleet(client, limits)
