@@ -4,9 +4,11 @@ The rows are those of GitHub's documentation ("Troubleshooting the REST API", "R
 API endpoints for self-hosted runners") and of what others met in the field (docs/github.md).
 """
 
+import gc
 import re
 from email.utils import formatdate
 
+import httpx
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
@@ -399,6 +401,22 @@ async def test_what_is_known_is_asked_for_by_its_etag(hub):
             *(None, 'W/"1"'),
             'W/"1"',
         ]
+
+
+async def test_a_list_that_is_known_is_read_to_its_end(hub):
+    """An answer that is kept knows its next page, and neither its connection nor a credential."""
+    page = {"runners": [{"id": 1, "name": "other"}]}
+    async with scripted() as github:
+        link = {"Link": f'<{github.url}/repos/{REPO}/actions/runners?page=2>; rel="next"'}
+        github.answers += [(200, {"ETag": '"1"', **link}, page), (200, {}, {"runners": []})]
+        github.answers += [(304, {"ETag": '"1"'}, ""), FOUND, (204, {}, "")]
+        client = person(hub, github).client
+        assert await client.deregister(REPO, NAME) == "absent"
+        gc.collect()
+        kept = [one for one in gc.get_objects() if isinstance(one, httpx.Request)]
+        assert not [one for one in kept if PAT in one.headers.get("authorization", "")]
+        assert await client.deregister(REPO, NAME) == "removed"
+        assert [one.path.endswith("?page=2") for one in github.asked[:4]] == [False, True] * 2
 
 
 async def test_a_list_is_read_to_its_end(hub):

@@ -23,6 +23,7 @@ TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 WHOLE_SECONDS = 20.0  # an answer that comes in drops breaks no other time-out
 REDIRECTS, HOPS = (301, 302, 307, 308), 3
 REMEMBERED = 1000  # answers to ask for again by their ETag
+KEPT = ("link", "x-oauth-scopes")  # of their headers: those that somebody reads
 PAGES = 120  # of a list: GitHub has at most 10,000 runners in a group, 100 on a page
 
 
@@ -34,6 +35,25 @@ class Wanted:
     path: str
     body: dict[str, object] | None = None
     params: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of an answer: not its connection, nor the credential it was asked for with."""
+
+    etag: str
+    url: httpx.URL
+    headers: dict[str, str]
+    content: bytes
+
+    @staticmethod
+    def of(response: httpx.Response, etag: str) -> "_Known":
+        headers = {name: response.headers[name] for name in KEPT if name in response.headers}
+        return _Known(etag, response.request.url, headers, response.content)
+
+    def again(self) -> httpx.Response:
+        asked = httpx.Request("GET", self.url)
+        return httpx.Response(200, headers=self.headers, content=self.content, request=asked)
 
 
 def last_of(path: str) -> str:
@@ -58,7 +78,7 @@ class GitHubHttp:
         )
         self._meter = meter
         self.clock = clock
-        self._etags: OrderedDict[str, tuple[str, httpx.Response]] = OrderedDict()
+        self._etags: OrderedDict[str, _Known] = OrderedDict()
         self._resources: dict[str, str] = {}
 
     async def close(self) -> None:
@@ -96,7 +116,7 @@ class GitHubHttp:
         etag_key = f"{call.identity} {url}"
         known = self._etags.get(etag_key) if call.method == "GET" else None
         if known:
-            headers["If-None-Match"] = known[0]
+            headers["If-None-Match"] = known.etag
         # Kept until what the answer says of limits is written: the next call goes by that.
         async with self._meter.lane(call):
             ticket = await self._meter.admit(call)
@@ -108,7 +128,7 @@ class GitHubHttp:
             self._resources[f"{call.method} {last_of(wanted.path)}"] = found[0]
         if known and response.status_code == 304:
             self._etags.move_to_end(etag_key)
-            return known[1]
+            return known.again()
         self._keep(etag_key, response)
         return response
 
@@ -155,7 +175,7 @@ class GitHubHttp:
         etag = response.headers.get("etag", "")
         if response.request.method != "GET" or response.status_code != 200 or not etag:
             return
-        self._etags[key] = (etag, response)
+        self._etags[key] = _Known.of(response, etag)
         self._etags.move_to_end(key)
         while len(self._etags) > REMEMBERED:
             self._etags.popitem(last=False)
