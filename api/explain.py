@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
+    WorkflowHandle,
     WorkflowQueryFailedError,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.silence import cause
 from policy import names
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ class UnknownJob(Exception):
 
 
 class JobSilent(Exception):
-    """The job's workflow does not answer: no worker runs, or Temporal does not answer."""
+    """The job's workflow does not answer; the message says what to look at."""
 
 
 async def explain(client: Client, repo: str, job_id: str) -> dict[str, Any]:
@@ -45,21 +47,33 @@ async def explain(client: Client, repo: str, job_id: str) -> dict[str, Any]:
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             raise UnknownJob(f"no job {job_id} of {repo.lower()} is known") from None
-        raise JobSilent(_silent(workflow_id)) from None
+        raise JobSilent(await _silent(handle)) from None
     except (TimeoutError, WorkflowQueryFailedError):
-        raise JobSilent(_silent(workflow_id)) from None
+        raise JobSilent(await _silent(handle)) from None
     told["workflow_id"] = workflow_id
     if told["permit"] != "waiting":
         if status != WorkflowExecutionStatus.RUNNING:
             told["ended"] = status.name.lower()
             told["why"] = f"its workflow has ended: {told['ended']}"
         return told
-    kind = dict[str, Any]
-    place = await ask(client, names.semaphore_id(repo), "waiter", workflow_id, kind=kind)
+    kind, semaphore_id = dict[str, Any], names.semaphore_id(repo)
+    place = await ask(client, semaphore_id, "waiter", workflow_id, kind=kind)
     position = int(place["position"]) if place else 0
     held = await ask(client, names.FLEET_ID, "holds", repo.lower(), max(1, position), kind=kind)
-    told.update(compose(told, place, held, time.time()))
-    return told
+    silent = {
+        who: await cause(client.get_workflow_handle(who))
+        for who, answer in ((semaphore_id, place), (names.FLEET_ID, held))
+        if answer is None
+    }
+    said = compose(
+        told,
+        place,
+        held,
+        time.time(),
+        semaphore=silent.get(semaphore_id, ""),
+        fleet=silent.get(names.FLEET_ID, ""),
+    )
+    return {**told, **said}
 
 
 def compose(
@@ -67,17 +81,22 @@ def compose(
     place: dict[str, Any] | None,
     held: dict[str, Any] | None,
     now: float,
+    *,
+    semaphore: str = "",
+    fleet: str = "",
 ) -> dict[str, Any]:
     """What a waiting job's own word lacks; who did not answer leaves a gap that is named.
 
     `limit` is `not-before` while the job itself may take no permit, else the Fleet's word, or
-    `unknown`.
+    `unknown`. `semaphore` and `fleet` say why they do not answer, where that is known.
     """
-    limit, why = (held["limit"], held["why"]) if held else ("unknown", "the Fleet does not answer")
+    limit, why = ("unknown", _gap("the Fleet", fleet))
+    if held:
+        limit, why = held["limit"], held["why"]
     if told["not_before"] > now:
         limit, why = "not-before", told["why"]
     if place is None:
-        where = "its semaphore does not answer"
+        where = _gap("its semaphore", semaphore)
     elif not place["position"]:
         where = "its semaphore has not heard of it yet"
     else:
@@ -103,5 +122,9 @@ async def ask(client: Client, workflow_id: str, query: str, *args: Any, kind: ty
         return None
 
 
-def _silent(workflow_id: str) -> str:
-    return f"the workflow {workflow_id} does not answer: is a worker running (penstock worker)?"
+def _gap(who: str, cause_of_it: str) -> str:
+    return f"{who} does not answer" + (f": {cause_of_it}" if cause_of_it else "")
+
+
+async def _silent(job: WorkflowHandle[Any, Any]) -> str:
+    return f"the workflow {job.id} does not answer: {await cause(job)}"

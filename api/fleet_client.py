@@ -12,6 +12,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.silence import cause
 from policy import names
 from policy.fleet import ModeChange, Rebuild
 from policy.limits import Limits, LimitsChange
@@ -57,7 +58,7 @@ class FleetClient:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._fleet.signal(SIGNALS[mode], change)
         except (RPCError, TimeoutError) as error:
-            raise _unavailable(error) from None
+            raise await self._unavailable(error) from None
 
     async def rebuild(self, wish: Rebuild) -> None:
         """The signal rebuild: the Fleet asks every semaphore anew."""
@@ -65,7 +66,7 @@ class FleetClient:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._fleet.signal("rebuild", wish)
         except (RPCError, TimeoutError) as error:
-            raise _unavailable(error) from None
+            raise await self._unavailable(error) from None
 
     async def audit(self) -> list[dict[str, Any]]:
         """The query `audit`: changes that operators made, the oldest first."""
@@ -85,16 +86,21 @@ class FleetClient:
             asking = asyncio.current_task()
             if asking and asking.cancelling():
                 raise asyncio.CancelledError from None
-            raise _unavailable(error) from None
+            raise await self._unavailable(error) from None
         except (RPCError, TimeoutError) as error:
-            raise _unavailable(error) from None
+            raise await self._unavailable(error) from None
 
     async def _query(self, name: str, kind: type[T]) -> T:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self._fleet.query(name, result_type=kind)
         except (RPCError, TimeoutError, WorkflowQueryFailedError) as error:
-            raise _unavailable(error) from None
+            raise await self._unavailable(error) from None
+
+    async def _unavailable(self, error: Exception) -> FleetUnavailable:
+        if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
+            return FleetUnavailable("no Fleet runs yet: start a worker (penstock worker)")
+        return FleetUnavailable(f"the Fleet does not answer: {await cause(self._fleet)}")
 
 
 def _refusal(cause: BaseException) -> LimitsRefused:
@@ -103,9 +109,3 @@ def _refusal(cause: BaseException) -> LimitsRefused:
     if cause.type == "LimitsMoved" and cause.details:
         return LimitsChanged(cause.message, str(cause.details[0]))
     return LimitsRefused(cause.message)
-
-
-def _unavailable(error: Exception) -> FleetUnavailable:
-    if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
-        return FleetUnavailable("no Fleet runs yet: start a worker (penstock worker)")
-    return FleetUnavailable("the Fleet does not answer: is a worker running (penstock worker)?")
