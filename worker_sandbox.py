@@ -11,9 +11,9 @@ written into the history as the SDK writes it, so that every replayer does the s
 Queries: one that waited for a worker brings the history as far as it goes when the worker comes.
 Where that ends in events for which no workflow task has begun, the SDK has the workflow act on
 them at once, at the time of the task before, and the task that begins then writes down what was
-decided: a replay decides at that task's own time, and on all events that came before it. Such
-events are kept from the workflow here, the query is answered by what it knew before them, and the
-run is put out of memory, so that its next task begins with the history
+decided: a replay decides at that task's own time, and on all events that came before it. Here
+what the workflow decides is dropped, the query is answered by what it knows then, and the run is
+put out of memory, so that its next task begins with the history
 (docs/decisions/0013-queries-before-tasks.md).
 """
 
@@ -63,9 +63,7 @@ class Sandbox(SandboxedWorkflowRunner):
             if heard and not act.is_replaying and place.is_of_no_task_since(heard):
                 self._put_out(act.run_id)
                 logger.info("a query of run %s came before a workflow task", act.run_id)
-                completion = WorkflowActivationCompletion(run_id=act.run_id)
-                completion.successful.SetInParent()
-                return completion
+                return _undecided(activate(act))
             if not all(job.HasField("query_workflow") for job in act.jobs):
                 heard = place
             return activate(act)
@@ -101,6 +99,14 @@ class _Place:
         """
         start, last = (self.began_at, self.began_with), (heard.began_at, heard.began_with)
         return self.events > heard.events and start == last and self.began_with > 0
+
+
+def _undecided(completion: WorkflowActivationCompletion) -> WorkflowActivationCompletion:
+    """The same without its commands; a failure stays one."""
+    if completion.HasField("successful"):
+        completion.successful.Clear()
+        completion.successful.SetInParent()
+    return completion
 
 
 def _reset_first(activate: Activate) -> Activate:
