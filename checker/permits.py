@@ -23,6 +23,7 @@ class Lease:
     job: str  # the RunnerJob's workflow id
     repo: str
     granted_at: float
+    decided_at: float  # when the workflow task that granted it began
     ended_at: float | None = None
     how: str = ""  # released, undelivered, reaped, forgotten (by a semaphore begun afresh)
 
@@ -76,12 +77,15 @@ class _Semaphore:
         self._sent: dict[tuple[int, str], str] = {}  # (run, initiated event) → lease
         self._nudged: dict[tuple[int, str], str] = {}  # (run, initiated event) → job
         self._acts: dict[tuple[int, str], str] = {}  # (run, scheduled event) → activity
+        self._began: dict[int, float] = {}  # run → its newest workflow task
 
     def take(self, run: int, event: Event) -> None:
         """The next event of the run with this number."""
         match event.type:
             case "WORKFLOW_EXECUTION_STARTED":
                 self._begin(event)
+            case "WORKFLOW_TASK_STARTED":
+                self._began[run] = event.time
             case "WORKFLOW_EXECUTION_SIGNALED":
                 self._hear(event)
             case "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED":
@@ -146,7 +150,7 @@ class _Semaphore:
         job = _receiver(event)
         lease = str(table(event.arguments).get("lease", ""))
         self._sent[run, str(event.id)] = lease
-        self._make(lease, job, event.time)
+        self._make(lease, job, event.time, self._began.get(run, event.time))
         self._stop_waiting(job, event.time, "granted")
 
     def _learn(self, run: int, event: Event) -> None:
@@ -176,10 +180,10 @@ class _Semaphore:
             elif claim.get("waiting"):
                 self._wait(claim, at)
 
-    def _make(self, lease: str, job: str, at: float) -> None:
+    def _make(self, lease: str, job: str, at: float, decided_at: float | None = None) -> None:
         """A lease said again, or one that is over already, is no new one."""
         if lease not in self._leases:
-            made = Lease(lease, job, self._repo, at)
+            made = Lease(lease, job, self._repo, at, at if decided_at is None else decided_at)
             self._leases[lease] = self._out[lease] = made
             self._permits.leases.append(made)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from checker.evidence import Evidence, Violation
 from checker.fleet import scopes
+from checker.permits import Lease
 
 Use = tuple[float, float, float, str]  # begin, end, the oldest limit that may bind it, repository
 
@@ -12,13 +13,14 @@ def leases_within_limits(evidence: Evidence) -> list[Violation]:
     """L4, read from the semaphores: each grant leaves its repository, org and fleet in limits.
 
     What was granted before a limit was lowered is never revoked, so only grants are judged, and
-    with `bounds.lowering` for those under way. In use below 0 cannot be: a lease ends once.
+    with `bounds.lowering` for those under way: before the workflow task that decides on it begins,
+    for nothing that comes later is known to it. In use below 0 cannot be: a lease ends once.
     """
     grace = evidence.bounds.lowering
     return _over(
         evidence,
         [
-            (lease.granted_at, _end(lease.ended_at), lease.granted_at - grace, lease.repo)
+            (lease.granted_at, _end(lease.ended_at), lease.decided_at - grace, lease.repo)
             for lease in evidence.permits.leases
         ],
         "leases",
@@ -29,18 +31,32 @@ def runners_within_limits(evidence: Evidence) -> list[Violation]:
     """L4, read from the runners: each one that begins finds its scopes within the limits.
 
     A runner follows its permit, and may begin long after it (a token, a second launch): the limit
-    that binds it is the highest since the permit.
+    that binds it is the highest since the permit was decided on.
     """
     grace = evidence.bounds.lowering
+    decided: dict[str, list[Lease]] = {}
+    for lease in evidence.permits.leases:  # in the order of their grants
+        decided.setdefault(lease.job, []).append(lease)
     return _over(
         evidence,
         [
-            (runner.since, _end(runner.until), runner.permit_since - grace, runner.repo)
+            (
+                runner.since,
+                _end(runner.until),
+                _decided(decided.get(runner.workflow_id, []), runner.permit_since) - grace,
+                runner.repo,
+            )
             for runner in evidence.runners
             if "/" in runner.repo  # a runner of an organization without a workflow: L13's
         ],
         "runners",
     )
+
+
+def _decided(leases: list[Lease], heard_at: float) -> float:
+    """When the permit that a job heard of at that time was decided on."""
+    sent = [lease.decided_at for lease in leases if lease.granted_at <= heard_at]
+    return sent[-1] if sent else heard_at
 
 
 def _over(evidence: Evidence, uses: Iterable[Use], what: str) -> list[Violation]:

@@ -132,6 +132,14 @@ def l4_after_lowering(story: Story) -> None:
     story.whole(9, 20.2)
 
 
+def l4_by_a_task_that_began_after_lowering(story: Story) -> None:
+    """It might have known."""
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.whole(8, 5.0, seconds=20.0)
+    story.semaphore("acme/a").add("WORKFLOW_TASK_STARTED", 9.5)
+    story.whole(9, 16.0)
+
+
 def l4_after_lowering_applied_again(story: Story) -> None:
     """By a reset: the request stands in an event of its own then."""
     change = {"input": {"name": "set_limits", "args": {"payloads": [payload({"default": 1})]}}}

@@ -43,6 +43,15 @@ def h_lowered_limit_revokes_nothing(story: Story) -> None:
     story.close(8, 25.2)
 
 
+def h_granted_by_a_task_that_began_before_a_limit_was_lowered(story: Story) -> None:
+    """Paused meanwhile: what it decided is written down later, and launched by then."""
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.whole(8, 5.0, seconds=20.0)
+    story.queue(9, 5.1)
+    story.semaphore("acme/a").add("WORKFLOW_TASK_STARTED", 8.0)
+    story.whole(9, 16.0)
+
+
 def h_undelivered_grant(story: Story) -> None:
     number = story.grant(99, 5.0)
     story.semaphore("acme/a").add(
