@@ -2,15 +2,21 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from policy import captions, names
+from policy import captions, fleet, names
 from policy.fleet import FleetState
 from policy.limits import Limits
 from policy.messages import Acquire, Claim, Release
@@ -151,28 +157,9 @@ async def start_fleet(client: Client, limits: Limits) -> None:
     A Fleet that was terminated is asked for its last state: its mode and its live limits outlive
     it. Its book does not: the new one asks the semaphores.
     """
-    state = FleetState(limits=limits)
-    handle = client.get_workflow_handle(names.FLEET_ID)
-    try:
-        description = await handle.describe()
-        if description.status != WorkflowExecutionStatus.RUNNING:
-            memo = await description.memo()
-            mode, reason = str(memo.get("mode", "normal")), str(memo.get("reason", ""))
-            state.mode, state.reason = mode, reason
-            state = await handle.query(
-                "carried", result_type=FleetState, rpc_timeout=CARRIED_TIMEOUT
-            )
-    except RPCError as error:
-        # Not found: the first start. Anything else: a closed run that no query can reach any
-        # more must not keep a new Fleet from starting.
-        if error.status != RPCStatusCode.NOT_FOUND:
-            logger.warning("the former Fleet does not answer: %s", error)
-    except (WorkflowQueryFailedError, TypeError, ValueError) as error:
-        # It does not replay on this code, or its state does not decode: its memo has the mode.
-        logger.warning("the former Fleet cannot say its limits: %s", error)
     await client.start_workflow(
         names.FLEET,
-        state,
+        await _inherited(client, limits),
         id=names.FLEET_ID,
         task_queue=names.TASK_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -181,3 +168,42 @@ async def start_fleet(client: Client, limits: Limits) -> None:
         start_signal="configure",
         start_signal_args=[limits],
     )
+
+
+async def _inherited(client: Client, limits: Limits) -> FleetState:
+    """What a Fleet that has ended hands on; a fresh state if there is none, or if it runs.
+
+    No former run must keep a new Fleet from starting: one that no query can reach, or that does
+    not replay on this code, hands on what it began with, and its mode by its memo.
+    """
+    fresh = FleetState(limits=limits)
+    try:
+        last = await client.get_workflow_handle(names.FLEET_ID).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            logger.warning("the former Fleet cannot be looked at: %s", error)
+        return fresh
+    if last.status == WorkflowExecutionStatus.RUNNING:
+        return fresh
+    former = client.get_workflow_handle(names.FLEET_ID, run_id=last.run_id)
+    try:
+        return await former.query("carried", result_type=FleetState, rpc_timeout=CARRIED_TIMEOUT)
+    except (RPCError, WorkflowQueryFailedError, TypeError, ValueError) as error:
+        logger.warning("the former Fleet cannot say its last state: %s", error)
+    memo = await last.memo()
+    begun = await _begun_with(client, former) or fresh
+    mode, reason = memo.get("mode", begun.mode), memo.get("reason", begun.reason)
+    return replace(begun, mode=str(mode), reason=str(reason))
+
+
+async def _begun_with(client: Client, former: WorkflowHandle[Any, Any]) -> FleetState | None:
+    """One that was ended before its first workflow task, so that none can ask it, knew this."""
+    try:
+        async for event in former.fetch_history_events(page_size=1):
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            (state,) = await client.data_converter.decode(payloads, [FleetState])
+            fleet.reopen(state)
+            return fleet.heritage(state)
+    except (RPCError, TypeError, ValueError, RuntimeError) as error:
+        logger.warning("nor can what it began with be read: %s", error)
+    return None
