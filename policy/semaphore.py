@@ -89,11 +89,17 @@ def release(state: SemaphoreState, message: Release, now: float) -> bool:
     return True
 
 
-def allot(state: SemaphoreState, message: Allot) -> bool:
+def would_thaw(state: SemaphoreState, message: Allot) -> bool:
+    """Whether a former version granted more than allotted after this, being from a new Fleet."""
+    return message.fleet_epoch > state.fleet_epoch and state.in_use > state.allotment
+
+
+def allot(state: SemaphoreState, message: Allot, *, thaws: bool = False) -> bool:
     """Take the Fleet's allotment if it is newer. False if it is void.
 
-    From a Fleet not known before, we freeze at what is in use and let the next report tell it the
-    truth; only a semaphore that never had an allotment takes the first one as it is.
+    From a Fleet not known before, we freeze at what is in use, or at what the former one allotted
+    if that is less, and let the next report tell it the truth; only a semaphore that never had an
+    allotment takes the first one as it is. `thaws`: as a former version, at what is in use.
     """
     if message.epoch not in ("", state.epoch) or message.fleet_epoch < state.fleet_epoch:
         return False
@@ -103,7 +109,7 @@ def allot(state: SemaphoreState, message: Allot) -> bool:
         state.sequence = 0
         if not fresh:
             state.sequence = message.sequence
-            state.allotment = state.in_use
+            state.allotment = state.in_use if thaws else min(state.in_use, state.allotment)
             state.ack_due = True
             return True
     if message.sequence <= state.sequence:

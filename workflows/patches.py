@@ -49,3 +49,8 @@ def asks_for_the_lost() -> bool:
 def nudges_the_rest() -> bool:
     """Of more late waiters than a look nudges, the rest comes a minute later; an hour it was."""
     return workflow.patched("nudges-the-rest-in-a-minute")
+
+
+def stays_frozen() -> bool:
+    """A new Fleet's word raises no allotment that was lowered; it rose to what was in use."""
+    return workflow.patched("stays-as-low-as-allotted")

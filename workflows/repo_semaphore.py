@@ -168,7 +168,8 @@ class RepoSemaphore:
             elif isinstance(message, Release):
                 rules.release(self._state, message, self._now())
             else:
-                rules.allot(self._state, message)
+                thaws = rules.would_thaw(self._state, message) and not patches.stays_frozen()
+                rules.allot(self._state, message, thaws=thaws)
         self._inbox.clear()
         return again
 

@@ -73,6 +73,7 @@ class World:
         self.heard: list[Report] = []  # what Temporal applies again after a reset
         self.rolled_back = False
         self.potential = self._potentials()
+        self.permitted = self._permissions()
 
     # Jobs
 
@@ -303,9 +304,11 @@ class World:
         """Permits that are, or may still come, out never grow beyond a limit.
 
         With fixed limits that says: never more in use than the limit. A limit set below what is
-        out revokes nothing, but then the sum only shrinks until it fits.
+        out revokes nothing, but then the sum only shrinks until it fits; and so does what may be
+        granted anew, which is less where more is in use than is allotted.
         """
         before, self.potential = self.potential, self._potentials()
+        permitted, self.permitted = self.permitted, self._permissions()
         for repo, semaphore in self.semaphores.items():
             if semaphore is None or semaphore.claims is not None:
                 continue
@@ -318,6 +321,9 @@ class World:
         for key, out in self.potential.items():
             if out > max(self.cap(key), before[key]):
                 raise Violated(f"{key or 'fleet'}: {before[key]} → {out} over {self.cap(key)}")
+        for key, out in self.permitted.items():
+            if out > max(self.cap(key), permitted[key]):
+                raise Violated(f"{key or 'fleet'}: permission for {permitted[key]} → {out}")
 
     def check_quiet(self) -> None:
         """With nothing on its way: all is settled, and no waiter could have a free permit."""
@@ -359,13 +365,20 @@ class World:
 
     def _potential(self, repo: str) -> int:
         """The most permits of the repository that can be out with what the Fleet has said."""
+        return max(self._in_use(repo), self._permission(repo))
+
+    def _permissions(self) -> dict[str, int]:
+        return self._sums({repo: self._permission(repo) for repo in self.semaphores})
+
+    def _permission(self, repo: str) -> int:
+        """Up to how many permits of the repository are granted with what the Fleet has said."""
         semaphore = self.semaphores[repo]
         if semaphore is None:
-            return self._in_use(repo)
+            return 0
         state = semaphore.state
         sent = [m for m in semaphore.inbox if isinstance(m, Allot)]
         sent += [e.body for e in self.bag if e.kind == "allot" and e.to == repo]
-        most = max(self._in_use(repo), state.allotment)
+        most = state.allotment
         for message in sent:
             if message.epoch not in ("", state.epoch) or message.fleet_epoch < state.fleet_epoch:
                 continue

@@ -1,6 +1,7 @@
 """Fleet and semaphores that end, are terminated, or continue as new in the middle of the work."""
 
 import asyncio
+import json
 
 import pytest
 from temporalio import activity
@@ -8,12 +9,14 @@ from temporalio import activity
 from activities.workflows import Repos, WorkflowActivities
 from api.fleet_client import FleetClient, LimitsRefused
 from checker import check
+from checker.history import of
 from demo.evidence import gather
 from policy import fleet as rules
 from policy import names, sweep
 from policy.fleet import CapacityChange, ModeChange, Rebuild
 from policy.limits import LimitsChange
 from policy.semaphore_state import SemaphoreState
+from tests.record.run import Run
 from tests.support import PATIENCE, SLOW, count, replay, until
 from tests.workflows.test_one_job import faulty
 
@@ -254,6 +257,35 @@ async def test_what_a_semaphore_had_out_that_ended_with_the_fleet_stays_out(pens
 
     await until(all_known)
     assert (await stack.explain("acme/r1", waiter))["permit"] == "waiting"
+    for job in holders:
+        await stack.site.call("POST", f"jobs/{job}/cancel")
+    await all_laws(stack)
+
+
+async def test_a_new_fleet_raises_no_allotment_that_was_lowered(penstock):
+    """More is out than a lowered limit lets: what comes back is not granted anew meanwhile."""
+    stack = await penstock(limits={"max_runners": 2, "max_repo_share": 1.0})
+    holders = await stack.site.jobs("acme/r0", count=2, seconds=60)
+    assert await stack.site.wait("jobs_running", count=2)
+    await until(lambda: in_use(stack, 2))
+    await stack.site.jobs("acme/r0", seconds=0.1)
+    await stack.admin("PATCH", "limits", max_runners=1)
+    semaphore = stack.client.get_workflow_handle(names.semaphore_id("acme/r0"))
+
+    async def lowered() -> str:
+        state = await semaphore.query("state")
+        return state["fleet_epoch"] if (state["allotment"], state["in_use"]) == (1, 2) else ""
+
+    former = await until(lowered)
+    await stack.client.get_workflow_handle(names.FLEET_ID).terminate("a test")
+
+    async def known() -> bool:
+        return (await lowered() or former) != former and (await stack.fleet())["settled"]
+
+    await until(known)
+    history = of(json.loads((await semaphore.fetch_history()).to_json()))
+    told = [report for name, _, report in Run(history).sent if name == "report"]
+    assert {one["allotment"] for one in told if one["fleet_epoch"] > former} == {1}
     for job in holders:
         await stack.site.call("POST", f"jobs/{job}/cancel")
     await all_laws(stack)

@@ -90,6 +90,11 @@ SEMAPHORES = paths(
         lambda run: falls([told["n"] for told in run.told("allot")]),
     ),
     (
+        "stays-as-low-as-allotted",
+        "more is in use than allotted when a new Fleet asks: what was lowered stays so",
+        lambda run: "stays-as-low-as-allotted" in run.patches,
+    ),
+    (
         "went-on",
         "it goes on as a new run",
         lambda run: run.went_on and not run.versions,
