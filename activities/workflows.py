@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -190,10 +190,12 @@ async def _inherited(client: Client, limits: Limits) -> FleetState:
         return await former.query("carried", result_type=FleetState, rpc_timeout=CARRIED_TIMEOUT)
     except (RPCError, WorkflowQueryFailedError, TypeError, ValueError) as error:
         logger.warning("the former Fleet cannot say its last state: %s", error)
-    memo = await last.memo()
     begun = await _begun_with(client, former) or fresh
-    mode, reason = memo.get("mode", begun.mode), memo.get("reason", begun.reason)
-    return replace(begun, mode=str(mode), reason=str(reason))
+    memo = await last.memo()
+    if "mode" not in memo:  # it never came to a workflow task: nothing has changed since
+        return begun
+    since, reason = float(memo.get("since", begun.since)), str(memo.get("reason", ""))
+    return fleet.shown(begun, str(memo["mode"]), since, reason)
 
 
 async def _begun_with(client: Client, former: WorkflowHandle[Any, Any]) -> FleetState | None:

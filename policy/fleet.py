@@ -127,6 +127,23 @@ def heritage(state: FleetState) -> FleetState:
     )
 
 
+def shown(begun: FleetState, mode: str, since: float, reason: str) -> FleetState:
+    """What is known of a Fleet that cannot be asked: as it began, and what its memo showed last.
+
+    No deadline is kept: it may have been moved or called off since, and it can stop runners.
+    """
+    return replace(
+        begun,
+        mode=mode,
+        since=since,
+        reason=reason,
+        deadline_seconds=0.0,
+        deadline_at=0.0,
+        on_deadline="",
+        drained_at=0.0,
+    )
+
+
 def lost(state: FleetState, running: list[str]) -> list[str]:
     """Repositories that had permits in the former Fleet's book, and whose semaphores do not run.
 

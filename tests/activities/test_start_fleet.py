@@ -44,6 +44,20 @@ async def test_a_fleet_that_was_ended_before_its_first_task_hands_on_what_it_had
     assert not state.packed
 
 
+@pytest.mark.parametrize(("memo", "deadline_at"), [({}, 5.0), ({"mode": "normal"}, 0.0)])
+async def test_a_deadline_that_may_be_another_by_now_is_not_handed_on(client, memo, deadline_at):
+    """It can stop runners: only one of a Fleet that no task has changed is as it was."""
+    state = FleetState(limits=LIVE, mode="draining", deadline_at=5.0, on_deadline="stop")
+    await client.start_workflow(
+        names.FLEET, state, id=names.FLEET_ID, task_queue=names.TASK_QUEUE, memo=memo
+    )
+    await client.get_workflow_handle(names.FLEET_ID).terminate("a test")
+    await start_fleet(client, CONFIGURED)
+    found = await begun_with(client)
+    assert (found.mode, found.deadline_at) == (memo.get("mode", "draining"), deadline_at)
+    assert found.limits == LIVE
+
+
 async def test_what_cannot_be_read_keeps_no_fleet_from_starting(client):
     """Then the configuration counts."""
     await client.start_workflow(

@@ -440,3 +440,24 @@ def test_semaphores_that_ended_with_the_former_fleet_are_asked_for() -> None:
     state = FleetState(last_known={"acme/a": 2, "acme/b": 0, "acme/c": 1, "acme/d": 3})
     assert fleet.lost(state, ["acme/c", "acme/new"]) == ["acme/a", "acme/d"]
     assert fleet.lost(FleetState(), ["acme/c"]) == []
+
+
+def test_a_fleet_that_cannot_be_asked_is_as_it_began_but_for_what_it_showed() -> None:
+    """And without a deadline, which may have been called off since."""
+    begun = FleetState(
+        limits=Limits(max_runners=3),
+        mode="draining",
+        since=1.0,
+        reason="upgrade",
+        deadline_seconds=60.0,
+        deadline_at=61.0,
+        on_deadline="stop",
+        drained_at=30.0,
+        last_known={"x/y": 2},
+    )
+    shown = fleet.shown(begun, "maintenance", 70.0, "")
+    plain = FleetState(
+        limits=begun.limits, mode="maintenance", since=70.0, last_known=begun.last_known
+    )
+    assert shown == plain
+    assert begun.deadline_at == 61.0
