@@ -14,6 +14,8 @@ from typing import Any, cast
 from checker.history import Event, History
 from checker.jobs import activity_name, chains, repo_of, table
 
+LOST_SECONDS = 11.0  # Temporal's ten for a task of one worker's queue, and what its timers lag
+
 
 @dataclass
 class Lease:
@@ -23,7 +25,7 @@ class Lease:
     job: str  # the RunnerJob's workflow id
     repo: str
     granted_at: float
-    decided_at: float  # when the workflow task that granted it began
+    decided_at: float  # what came later was not known: when the task that granted it began
     ended_at: float | None = None
     how: str = ""  # released, undelivered, reaped, forgotten (by a semaphore begun afresh)
 
@@ -64,6 +66,32 @@ def read(histories: Iterable[History]) -> Permits:
     return permits
 
 
+class _Task:
+    """Since when a semaphore has heard nothing.
+
+    Usually since its newest workflow task began. One that a killed worker or server took with it
+    is given up after ten seconds, and then another is made: the semaphore could say and hear
+    nothing from the moment on at which the lost one was due. More is not excused.
+    """
+
+    def __init__(self) -> None:
+        self.deaf_since: float | None = None
+        self._due_at = 0.0
+        self._lost = False
+
+    def take(self, event: Event) -> None:
+        match event.type:
+            case "WORKFLOW_TASK_SCHEDULED":
+                self._due_at = self._due_at if self._lost else event.time
+            case "WORKFLOW_TASK_STARTED":
+                most = event.time - LOST_SECONDS
+                self.deaf_since = max(self._due_at, most) if self._lost else event.time
+            case "WORKFLOW_TASK_TIMED_OUT":
+                self._lost = True
+            case _:
+                self._lost = False
+
+
 class _Semaphore:
     """Follows one repository through all runs of its semaphore."""
 
@@ -77,15 +105,20 @@ class _Semaphore:
         self._sent: dict[tuple[int, str], str] = {}  # (run, initiated event) → lease
         self._nudged: dict[tuple[int, str], str] = {}  # (run, initiated event) → job
         self._acts: dict[tuple[int, str], str] = {}  # (run, scheduled event) → activity
-        self._began: dict[int, float] = {}  # run → its newest workflow task
+        self._tasks: dict[int, _Task] = {}
 
     def take(self, run: int, event: Event) -> None:
         """The next event of the run with this number."""
         match event.type:
             case "WORKFLOW_EXECUTION_STARTED":
                 self._begin(event)
-            case "WORKFLOW_TASK_STARTED":
-                self._began[run] = event.time
+            case (
+                "WORKFLOW_TASK_SCHEDULED"
+                | "WORKFLOW_TASK_STARTED"
+                | "WORKFLOW_TASK_TIMED_OUT"
+                | "WORKFLOW_TASK_COMPLETED"
+            ):
+                self._tasks.setdefault(run, _Task()).take(event)
             case "WORKFLOW_EXECUTION_SIGNALED":
                 self._hear(event)
             case "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED":
@@ -150,7 +183,7 @@ class _Semaphore:
         job = _receiver(event)
         lease = str(table(event.arguments).get("lease", ""))
         self._sent[run, str(event.id)] = lease
-        self._make(lease, job, event.time, self._began.get(run, event.time))
+        self._make(lease, job, event.time, self._tasks.setdefault(run, _Task()).deaf_since)
         self._stop_waiting(job, event.time, "granted")
 
     def _learn(self, run: int, event: Event) -> None:

@@ -131,6 +131,13 @@ class Story:
             self.jobs[key].signal("granted", at, {"lease": lease})
         return number
 
+    def lose_task(self, due: float, given_up: float, repo: str = "acme/a") -> None:
+        """A workflow task of the semaphore that nobody began, and the one after it."""
+        run = self.semaphore(repo)
+        for kind, at in (("SCHEDULED", due), ("TIMED_OUT", given_up), ("SCHEDULED", given_up)):
+            run.add(f"WORKFLOW_TASK_{kind}", at)
+        run.add("WORKFLOW_TASK_STARTED", given_up + 0.1)
+
     def launch(self, job: int, at: float, repo: str = "acme/a", attempt: int = 1) -> None:
         key, name = f"runner-job/{repo}/{job}", f"penstock-{job}-{attempt}"
         answer = {"name": name, "provider_id": f"p-{name}"}

@@ -140,6 +140,24 @@ def l4_by_a_task_that_began_after_lowering(story: Story) -> None:
     story.whole(9, 16.0)
 
 
+def l4_by_the_second_task_after_a_lost_one(story: Story) -> None:
+    """It has heard what came meanwhile."""
+    story.fleet.signal("configure", 8.0, {**story.limits, "default": 1})
+    story.whole(8, 5.0, seconds=20.0)
+    story.lose_task(6.0, 16.1)
+    for kind in ("COMPLETED", "SCHEDULED", "STARTED"):
+        story.semaphore("acme/a").add(f"WORKFLOW_TASK_{kind}", 16.2)
+    story.whole(9, 16.3)
+
+
+def l4_by_a_task_that_was_long_due(story: Story) -> None:
+    """Ten seconds are excused, not a minute."""
+    story.fleet.signal("configure", 8.0, {**story.limits, "default": 1})
+    story.whole(8, 5.0, seconds=60.0)
+    story.lose_task(6.0, 46.1)
+    story.whole(9, 46.3)
+
+
 def l4_after_lowering_applied_again(story: Story) -> None:
     """By a reset: the request stands in an event of its own then."""
     change = {"input": {"name": "set_limits", "args": {"payloads": [payload({"default": 1})]}}}

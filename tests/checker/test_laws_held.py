@@ -52,6 +52,15 @@ def h_granted_by_a_task_that_began_before_a_limit_was_lowered(story: Story) -> N
     story.whole(9, 16.0)
 
 
+def h_granted_by_the_first_task_after_a_lost_one(story: Story) -> None:
+    """The semaphore could hear of nothing for ten seconds."""
+    story.fleet.signal("configure", 8.0, {**story.limits, "default": 1})
+    story.whole(8, 5.0, seconds=20.0)
+    story.queue(9, 7.5)
+    story.lose_task(6.0, 16.1)
+    story.whole(9, 16.3)
+
+
 def h_undelivered_grant(story: Story) -> None:
     number = story.grant(99, 5.0)
     story.semaphore("acme/a").add(
