@@ -178,10 +178,12 @@ def rebalance(
     cooling: dict[str, float],
     *,
     by_use: bool = True,
+    exact: bool = True,
 ) -> list[Allot]:
     """The allotments to send now: first what must come down, then what can go up.
 
     `by_use`: what is in use beyond an allotment that was lowered counts against the limits above.
+    `exact`: nothing is granted again while more is in use than a limit lets (see `_ceilings`).
     """
     for account in book.accounts.values():
         hold(account.usage, account.likely_in_use, now)
@@ -190,6 +192,9 @@ def rebalance(
     targets = dict(goal.allotments)
     for repo, n in hand_over(snapshot, goal, now).items():
         targets[repo] -= n
+    if exact:
+        for repo, most in _ceilings(book, snapshot, now).items():
+            targets[repo] = min(targets[repo], most)
     sent = _take_back(book, snapshot, targets, now, by_use=by_use)
     if book.ready:
         sent += _raise(book, snapshot, goal, now)
@@ -265,6 +270,37 @@ def over_by_use_alone(
     sums = _sums(book, dict.fromkeys(book.accounts, 0))
     caps = _caps(sums, snapshot, now)
     return any(one.allotted <= caps[key] < one.out and one.idle for key, one in sums.items())
+
+
+def over_in_use(
+    book: Book, limits: Limits, capacity: int, now: float, cooling: dict[str, float]
+) -> bool:
+    """Whether `exact` makes a difference: somebody may grant again what must not be."""
+    ceilings = _ceilings(book, Snapshot(limits, capacity, [], cooling), now)
+    return any(book.accounts[repo].allotment > most for repo, most in ceilings.items())
+
+
+def _ceilings(book: Book, snapshot: Snapshot, now: float) -> dict[str, int]:
+    """How many permits each repository may have where more is in use than a limit lets.
+
+    A semaphore grants again at once what comes back to it, up to its allotment. So long as the
+    fleet, or its organization, has an excess in use, none may: whoever gives back first, and
+    however often, before the excess is gone.
+    """
+    used: dict[str, int] = {"": 0}
+    for repo, account in book.accounts.items():
+        for key in ("", org_of(repo)):
+            used[key] = used.get(key, 0) + account.in_use
+    excess = {org: n - org_cap(snapshot, org, now) for org, n in used.items() if org}
+    whole = used[""] - snapshot.capacity
+    ceilings: dict[str, int] = {}
+    if max(whole, *excess.values(), 0) <= 0:
+        return ceilings
+    for repo, account in book.accounts.items():
+        most = max(whole, excess[org_of(repo)])
+        if most > 0:
+            ceilings[repo] = max(0, account.in_use - most)
+    return ceilings
 
 
 def _caps(sums: dict[str, _Sum], snapshot: Snapshot, now: float) -> dict[str, int]:

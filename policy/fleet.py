@@ -373,14 +373,27 @@ def over_by_use_alone(state: FleetState, now: float) -> bool:
     )
 
 
-def rebalance(state: FleetState, now: float, *, by_use: bool = True) -> list[Allot]:
+def over_in_use(state: FleetState, now: float) -> bool:
+    """Whether `exact` makes a difference for `rebalance` now."""
+    return allotment.over_in_use(state.book, state.limits, capacity(state), now, state.cooling)
+
+
+def rebalance(
+    state: FleetState, now: float, *, by_use: bool = True, exact: bool = True
+) -> list[Allot]:
     """The allotments to send now, and again what nobody has answered for a minute.
 
-    Pauses that are over are forgotten first. `by_use` as in policy/allotment.py.
+    Pauses that are over are forgotten first. `by_use` and `exact` as in policy/allotment.py.
     """
     state.cooling = {org: until for org, until in state.cooling.items() if until > now}
     sent = allotment.rebalance(
-        state.book, state.limits, capacity(state), now, state.cooling, by_use=by_use
+        state.book,
+        state.limits,
+        capacity(state),
+        now,
+        state.cooling,
+        by_use=by_use,
+        exact=exact,
     )
     fresh = {allot.repo for allot in sent}
     owed: dict[str, float] = {}

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.patches import (
         asks_for_the_lost,
         goes_on_without,
+        lowers_the_busy,
         resume_recovers,
         signals_first,
         takes_back_by_use,
@@ -93,7 +94,8 @@ class Fleet:
             if late and goes_on_without():
                 fleet.go_on_without(state, late)
             by_use = fleet.over_by_use_alone(state, self._now()) and takes_back_by_use()
-            allots += fleet.rebalance(state, self._now(), by_use=by_use)
+            exact = fleet.over_in_use(state, self._now()) and lowers_the_busy()
+            allots += fleet.rebalance(state, self._now(), by_use=by_use, exact=exact)
             await self._deliver(allots)
             if self._stop_runners:
                 self._stop_runners = False

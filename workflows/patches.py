@@ -36,6 +36,11 @@ def takes_back_by_use() -> bool:
     return workflow.patched("takes-back-by-use")
 
 
+def lowers_the_busy() -> bool:
+    """Nobody grants again while more is in use than a limit lets; who kept a permit did."""
+    return workflow.patched("grants-nothing-while-over")
+
+
 def hears_late() -> bool:
     """Word of a job that a runner took counts after word of the runner's end; it did not."""
     return workflow.patched("hears-late-of-a-served-job")

@@ -411,7 +411,8 @@ def test_any_idle_permit_matters(last: str) -> None:
     book = Book("f1", {one.repo: one for one in accounts})
     limits = Limits(3, 1.0, 9, {"acme/a": 1})
     assert allotment.over_by_use_alone(book, limits, 3, 100.0, {})
-    assert [(a.repo, a.n) for a in rebalanced(book, limits, by_use=True)] == [("acme/b", 0)]
+    sent = allotment.rebalance(book, limits, 3, 100.0, {}, exact=False)
+    assert [(a.repo, a.n) for a in sent] == [("acme/b", 0)]
 
 
 @pytest.mark.parametrize(
@@ -437,7 +438,9 @@ def test_an_allotment_partly_in_use_stays_as_long_as_nobody_needs_it() -> None:
 def test_what_is_over_the_capacity_comes_down_at_once() -> None:
     """From the largest; a repository that keeps all of its own holds up nobody behind it."""
     accounts = [account("acme/a", 1, 1), account("acme/b", 3, 3)]
-    assert said(Limits(9, 1.0, 9), *accounts, capacity=3) == [("acme/b", 2)]
+    book = Book("f1", {one.repo: one for one in accounts})
+    sent = allotment.rebalance(book, Limits(9, 1.0, 9), 3, 100.0, {}, exact=False)
+    assert [(a.repo, a.n) for a in sent] == [("acme/b", 2)]
 
 
 def test_a_repository_that_passes_a_permit_on_is_lowered_below_what_it_has_in_use() -> None:
@@ -557,3 +560,29 @@ def test_of_two_that_wait_alike_who_used_more_lately_goes_behind() -> None:
     then, lately = account("acme/b", 0, 0, waits), account("acme/a", 0, 0, waits)
     then.usage, lately.usage = Usage(110.0, -500.0), Usage(50.0, 100.0)
     assert said(Limits(1, 1.0), lately, then) == [("acme/a", 1)]
+
+
+@pytest.mark.parametrize(
+    ("in_use", "limits", "expected"),
+    [
+        ((1, 1, 1, 1), Limits(4, 1.0, 9), {}),
+        ((1, 1, 1, 2), Limits(4, 1.0, 9), {"acme/a": 0, "acme/b": 0, "beta/c": 0, "beta/d": 1}),
+        ((3, 0, 0, 2), Limits(4, 1.0, 9), {"acme/a": 2, "beta/d": 1}),
+        ((3, 2, 1, 0), Limits(9, 1.0, 9, {}, {"acme": 3}), {"acme/a": 1, "acme/b": 0}),
+        ((2, 2, 2, 2), Limits(6, 1.0, 9, {}, {"acme": 1}), {
+            "acme/a": 0, "acme/b": 0, "beta/c": 0, "beta/d": 0,
+        }),
+    ],
+)  # fmt: skip
+def test_nobody_grants_again_while_more_is_in_use_than_a_limit_lets(
+    in_use: tuple[int, ...], limits: Limits, expected: dict[str, int]
+) -> None:
+    """Whoever gives back first, and however often: what comes back up to the excess is gone."""
+    repos = ("acme/a", "acme/b", "beta/c", "beta/d")
+    accounts = [account(repo, n, n) for repo, n in zip(repos, in_use, strict=True)]
+    book = Book("f1", {one.repo: one for one in accounts})
+    assert allotment.over_in_use(book, limits, limits.max_runners, 100.0, {}) is bool(expected)
+    sent = allotment.rebalance(book, limits, limits.max_runners, 100.0, {})
+    assert {a.repo: a.n for a in sent} == expected
+    assert not allotment.over_in_use(book, limits, limits.max_runners, 100.0, {})
+    assert allotment.rebalance(book, limits, limits.max_runners, 100.0, {}) == []

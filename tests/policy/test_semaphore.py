@@ -192,6 +192,33 @@ def test_at_the_word_of_a_new_fleet_it_freezes_and_tells() -> None:
     assert (told.fleet_epoch, told.acked, told.allotment, told.in_use) == ("f2", 7, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("allotted", "held", "fleet_epoch", "thaws", "stays"),
+    [
+        (1, 2, "f2", True, 1),  # lowered below what is out
+        (2, 2, "f2", False, 2),
+        (3, 2, "f2", False, 2),
+        (1, 2, "f1", False, 9),  # no new Fleet: its word counts
+    ],
+)
+def test_a_new_fleet_raises_nothing_that_was_lowered(
+    allotted: int, held: int, fleet_epoch: str, thaws: bool, stays: int
+) -> None:
+    """What comes back is not granted again, as it was by a former version."""
+    for former in (False, True):
+        state = semaphore(held, *(f"j{n}" for n in range(held)))
+        rules.grants(state, NOW)
+        rules.allot(state, Allot("acme/a", "f1", "e1", 2, allotted))
+        message = Allot("acme/a", fleet_epoch, "e1", 3, 9)
+        assert rules.would_thaw(state, message) is thaws
+        if former:
+            assert rules.allot(state, message, thaws=True)
+            assert state.allotment == (held if thaws else stays)
+        else:
+            assert rules.allot(state, message)
+            assert state.allotment == stays
+
+
 def test_what_it_will_never_take_is_acknowledged_too() -> None:
     """An allotment overtaken on its way is free for others once the Fleet knows."""
     state = semaphore(0)

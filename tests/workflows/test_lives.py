@@ -291,6 +291,23 @@ async def test_a_new_fleet_raises_no_allotment_that_was_lowered(penstock):
     await all_laws(stack)
 
 
+async def test_nobody_grants_again_while_more_is_out_than_a_lowered_limit(penstock):
+    """Two that last take up the whole of it: who gives back meanwhile keeps nothing."""
+    stack = await penstock(limits={"max_runners": 4, "max_repo_share": 1.0})
+    long = await stack.site.jobs("acme/r0", count=2, seconds=60)
+    assert await stack.site.wait("jobs_running", count=2)
+    for repo in ("acme/r1", "acme/r2"):
+        await stack.site.jobs(repo, count=40, seconds=0.3)
+    assert await stack.site.wait("jobs_completed", count=2)
+    await stack.admin("PATCH", "limits", max_runners=2)
+    await until(lambda: in_use(stack, 2))
+    assert (await stack.fleet())["waiting"] > 20, "they went on"
+    await stack.admin("PATCH", "limits", max_runners=6)
+    for job in long:
+        await stack.site.call("POST", f"jobs/{job}/cancel")
+    await all_laws(stack)
+
+
 async def test_limits_of_repositories_never_seen_hold_from_their_first_job(penstock):
     """Configured ahead, changed live while all permits are out; a bad change is refused whole."""
     stack = await penstock(limits={"max_runners": 4, "max_repo_share": 1.0})

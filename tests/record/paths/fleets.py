@@ -170,6 +170,11 @@ FLEETS = paths(
         "begun without a book; a semaphore that the former one knew was ended with it",
         lambda run: "asks-for-lost-semaphores" in run.patches,
     ),
+    (
+        "grants-nothing-while-over",
+        "more is in use than a lowered limit lets: what is busy is lowered, too",
+        lambda run: "grants-nothing-while-over" in run.patches,
+    ),
     ("alarm", "its one alarm rings", lambda run: run.events["TIMER_FIRED"] > 0),
     (
         "moved-to-another-version",
