@@ -285,12 +285,13 @@ def _ceilings(book: Book, snapshot: Snapshot, now: float) -> dict[str, int]:
 
     A semaphore grants again at once what comes back to it, up to its allotment. So long as the
     fleet, or its organization, has an excess in use, none may: whoever gives back first, and
-    however often, before the excess is gone.
+    however often, before the excess is gone. What one that does not answer can have out at most
+    is no excess: nobody else could be served for as long as it is silent.
     """
     used: dict[str, int] = {"": 0}
     for repo, account in book.accounts.items():
         for key in ("", org_of(repo)):
-            used[key] = used.get(key, 0) + account.in_use
+            used[key] = used.get(key, 0) + (0 if account.silent else account.in_use)
     excess = {org: n - org_cap(snapshot, org, now) for org, n in used.items() if org}
     whole = used[""] - snapshot.capacity
     ceilings: dict[str, int] = {}

@@ -586,3 +586,12 @@ def test_nobody_grants_again_while_more_is_in_use_than_a_limit_lets(
     assert {a.repo: a.n for a in sent} == expected
     assert not allotment.over_in_use(book, limits, limits.max_runners, 100.0, {})
     assert allotment.rebalance(book, limits, limits.max_runners, 100.0, {}) == []
+
+
+def test_what_a_silent_repository_may_have_out_stops_nobody() -> None:
+    """It is the most that it can be: with its limit as large as the fleet's, all would stand."""
+    accounts = [account("acme/a", 4, 4), account("beta/b", 1, 1)]
+    accounts[0].silent = True
+    book = Book("f1", {one.repo: one for one in accounts})
+    assert not allotment.over_in_use(book, Limits(4, 1.0, 9), 4, 100.0, {})
+    assert allotment.over_in_use(book, Limits(4, 1.0, 9), 0, 100.0, {})

@@ -85,12 +85,12 @@ async def test_no_waiter_is_lost_or_doubled_in_a_storm(penstock, dynamic):
 
 
 async def test_no_flood_is_faster_than_continue_as_new(penstock):
-    """From fifty at once: by Temporal's default the run would go on until the flood ends."""
+    """From ten at once, as its gateways may be, and as fast as the server takes it."""
     stack = await penstock(limits={"max_runners": 0})
     await stack.site.jobs(REPO)
     await stack.site.wait("deliveries_idle")
     semaphore = stack.client.get_workflow_handle(names.semaphore_id(REPO))
-    gate, began = asyncio.Semaphore(50), time.time()
+    gate, began = asyncio.Semaphore(10), time.time()
 
     async def asked(number: int) -> None:
         name = names.runner_job_id(REPO, 10_000_000 + number)
@@ -114,7 +114,7 @@ async def say(handle: WorkflowHandle, signal: str, message: object) -> None:
         try:
             return await handle.signal(signal, message)
         except RPCError as error:
-            if error.status != RPCStatusCode.UNAVAILABLE:
+            if error.status not in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED):
                 raise
 
 
