@@ -206,6 +206,6 @@ async def _begun_with(client: Client, former: WorkflowHandle[Any, Any]) -> Fleet
             (state,) = await client.data_converter.decode(payloads, [FleetState])
             fleet.reopen(state)
             return fleet.heritage(state)
-    except (RPCError, TypeError, ValueError, RuntimeError) as error:
+    except (RPCError, TypeError, ValueError, LookupError, RuntimeError) as error:
         logger.warning("nor can what it began with be read: %s", error)
     return None

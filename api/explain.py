@@ -60,20 +60,10 @@ async def explain(client: Client, repo: str, job_id: str) -> dict[str, Any]:
     place = await ask(client, semaphore_id, "waiter", workflow_id, kind=kind)
     position = int(place["position"]) if place else 0
     held = await ask(client, names.FLEET_ID, "holds", repo.lower(), max(1, position), kind=kind)
-    silent = {
-        who: await cause(client.get_workflow_handle(who))
-        for who, answer in ((semaphore_id, place), (names.FLEET_ID, held))
-        if answer is None
-    }
-    said = compose(
-        told,
-        place,
-        held,
-        time.time(),
-        semaphore=silent.get(semaphore_id, ""),
-        fleet=silent.get(names.FLEET_ID, ""),
+    semaphore, fleet = await asyncio.gather(
+        _why(client, semaphore_id, place), _why(client, names.FLEET_ID, held)
     )
-    return {**told, **said}
+    return {**told, **compose(told, place, held, time.time(), semaphore=semaphore, fleet=fleet)}
 
 
 def compose(
@@ -120,6 +110,11 @@ async def ask(client: Client, workflow_id: str, query: str, *args: Any, kind: ty
             )
     except (RPCError, TimeoutError, WorkflowQueryFailedError):
         return None
+
+
+async def _why(client: Client, workflow_id: str, answer: dict[str, Any] | None) -> str:
+    """Why there is no answer; empty if there is one."""
+    return "" if answer else await cause(client.get_workflow_handle(workflow_id))
 
 
 def _gap(who: str, cause_of_it: str) -> str:

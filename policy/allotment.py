@@ -288,17 +288,18 @@ def _ceilings(book: Book, snapshot: Snapshot, now: float) -> dict[str, int]:
     however often, before the excess is gone. What one that does not answer can have out at most
     is no excess: nobody else could be served for as long as it is silent.
     """
-    used: dict[str, int] = {"": 0}
+    used: dict[str, int] = {}
     for repo, account in book.accounts.items():
-        for key in ("", org_of(repo)):
-            used[key] = used.get(key, 0) + (0 if account.silent else account.in_use)
-    excess = {org: n - org_cap(snapshot, org, now) for org, n in used.items() if org}
-    whole = used[""] - snapshot.capacity
+        if account.in_use and not account.silent:
+            org = org_of(repo)
+            used[org] = used.get(org, 0) + account.in_use
+    excess = {org: n - org_cap(snapshot, org, now) for org, n in used.items()}
+    whole = sum(used.values()) - snapshot.capacity
     ceilings: dict[str, int] = {}
     if max(whole, *excess.values(), 0) <= 0:
         return ceilings
     for repo, account in book.accounts.items():
-        most = max(whole, excess[org_of(repo)])
+        most = max(whole, excess.get(org_of(repo), 0))
         if most > 0:
             ceilings[repo] = max(0, account.in_use - most)
     return ceilings

@@ -52,6 +52,15 @@ def test_gaps_are_named(told, place, held, limit, why):
     assert found["estimate"] == (ESTIMATE if held else None)
 
 
+def test_who_does_not_answer_is_named_with_what_to_look_at():
+    """Where that is known."""
+    why = "is a worker running (penstock worker)?"
+    found = compose(TOLD, None, None, 1000.0, semaphore="its task fails", fleet=why)
+    assert found["why"] == (
+        f"its semaphore does not answer: its task fails; the Fleet does not answer: {why}"
+    )
+
+
 def test_it_reads_well_in_a_few_lines():
     """With the estimate, and without one."""
     answer = {**TOLD, **compose(TOLD, PLACE, HELD, 1000.0)}

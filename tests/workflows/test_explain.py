@@ -2,10 +2,16 @@
 
 import pytest
 
+import worker
+from api import explain as explain_module
+from api import silence
 from api.explain import JobSilent, UnknownJob, explain
 from policy import names
 from policy.fleet import CapacityChange
+from policy.messages import Release
 from tests.support import until
+from tests.workflows import changed
+from workflows.repo_semaphore import RepoSemaphore
 
 
 async def waiting(stack, repo: str, job: int, limit: str) -> dict:
@@ -98,3 +104,25 @@ async def test_a_job_that_does_not_wait_says_where_it_is(penstock):
     assert (told["ended"], told["why"]) == ("completed", "its workflow has ended: completed")
     with pytest.raises(UnknownJob, match="no job 1 of acme/api is known"):
         await explain(stack.client, "acme/API", "1")
+
+
+async def test_a_job_waits_for_a_semaphore_whose_tasks_fail(penstock, monkeypatch):
+    """The gap says so: a release that does not fit, as in tests/workflows/test_rollback.py."""
+    monkeypatch.setattr(silence, "TRIES", 2)  # the third try begins ten seconds later
+    monkeypatch.setattr(explain_module, "PATIENCE_SECONDS", 2.0)
+    stack = await penstock(limits={"default": 1})
+    await running(stack, "acme/api")
+    (job,) = await stack.site.jobs("acme/api")
+    await waiting(stack, "acme/api", job, "repo")
+    await stack.stop()
+    mixed = [changed.SemaphoreWithATimer if w is RepoSemaphore else w for w in worker.WORKFLOWS]
+    monkeypatch.setattr(worker, "WORKFLOWS", tuple(mixed))
+    bad = await penstock(limits={"default": 1})
+    handle = bad.client.get_workflow_handle(names.semaphore_id("acme/api"))
+    await handle.signal("release", Release("runner-job/acme/api/0"))
+
+    async def named() -> bool:
+        why = (await explain(bad.client, "acme/api", str(job)))["why"]
+        return "its semaphore does not answer: its workflow task has failed" in why
+
+    await until(named)
