@@ -134,6 +134,7 @@ async def ask(handle: WorkflowHandle[Any, Any], query: str, *arguments: Any) -> 
             if error.status not in (
                 RPCStatusCode.FAILED_PRECONDITION,
                 RPCStatusCode.DEADLINE_EXCEEDED,
+                RPCStatusCode.CANCELLED,  # the client's own deadline
             ):
                 raise
             return []

@@ -216,7 +216,8 @@ class World:
         allots = self._take_reports()
         fleet.go_on_without(self.fleet, fleet.overdue(self.fleet, self.now))
         by_use = fleet.over_by_use_alone(self.fleet, self.now)
-        self._send(allots + fleet.rebalance(self.fleet, self.now, by_use=by_use))
+        exact = fleet.over_in_use(self.fleet, self.now)
+        self._send(allots + fleet.rebalance(self.fleet, self.now, by_use=by_use, exact=exact))
 
     def start_fleet_afresh(self) -> None:
         """The Fleet loses its book and its inbox; mode and limits are handed over."""

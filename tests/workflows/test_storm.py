@@ -17,8 +17,6 @@ REPO = "acme/api"
 JOBS = 3200
 AT_ONCE = 12
 LIVES = 3  # there must be more
-FLOOD = 7_500
-MOST_IN_A_LIFE = 6_500  # Temporal suggests another run at 4,096 events, and ends one at 10,000
 
 
 @pytest.mark.parametrize("dynamic", [{"limit.historyCount.suggestContinueAsNew": "400"}])
@@ -82,32 +80,6 @@ async def test_no_waiter_is_lost_or_doubled_in_a_storm(penstock, dynamic):
     assert len(line) >= len(left)
     print(f"{sent} signals, {lives} lives")
     assert lives > LIVES, "it did not continue as new in the storm"
-
-
-async def test_no_flood_is_faster_than_continue_as_new(penstock):
-    """Ten at once; every five hundred they wait for an answer, as callers on a busy machine do."""
-    stack = await penstock(limits={"max_runners": 0})
-    await stack.site.jobs(REPO)
-    await stack.site.wait("deliveries_idle")
-    semaphore = stack.client.get_workflow_handle(names.semaphore_id(REPO))
-    gate, began = asyncio.Semaphore(10), time.time()
-
-    async def asked(number: int) -> None:
-        name = names.runner_job_id(REPO, 10_000_000 + number)
-        async with gate:
-            await say(semaphore, "acquire", Acquire(name, "normal", began + number / 1000))
-
-    for start in range(0, FLOOD, 500):
-        await asyncio.gather(*map(asked, range(start, start + 500)))
-        await ask(semaphore, "state", 1)
-
-    async def all_recorded() -> list[int]:
-        """What came during a workflow task is written into the history after it."""
-        found = [len(life) for life in await lives_of(stack.client, semaphore.id)]
-        return found if sum(found) >= FLOOD else []
-
-    lives = await until(all_recorded)
-    assert max(lives) < MOST_IN_A_LIFE, lives
 
 
 async def say(handle: WorkflowHandle, signal: str, message: object) -> None:
