@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 import api.app
 import worker
 from activities import heartbeat
-from policy import job_state, recovery, redelivery, sweep
+from policy import job_state, pressure, recovery, redelivery, sweep
 from policy.job import Patience
 from settings import Settings
 from workflows import fleet, repo_semaphore, runner_job
@@ -32,6 +32,9 @@ WAITS: tuple[tuple[Any, str, float], ...] = (
     (job_state, "WAITER_NUDGE_SECONDS", 20.0),
     (redelivery, "FIRST_PAUSE_SECONDS", 8.0),
     (redelivery, "LONGEST_PAUSE_SECONDS", 20.0),
+    # Retry-After is up to twice this, and no debt is paid before: 600 s else, by whose end a run
+    # that waits for 300 has long been given up.
+    (pressure, "LONGEST_RETRY_SECONDS", 60.0),
     (recovery, "LATE_SECONDS", 8.0),
     (recovery, "SECOND_LOOK_SECONDS", 8.0),
 )
