@@ -5,7 +5,7 @@ and its update as they stand in a history. Nothing here is shared with the produ
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from checker.jobs import chains, table
 ALL = ""  # the scope of the whole fleet; else `owner`, or `owner/repo`
 MODE_OF_SIGNAL = {"drain": "draining", "resume": "normal", "maintenance": "maintenance"}
 Interval = tuple[float, float]
+# An ended Fleet's successor may lose its first task, as a semaphore may: more is not excused.
+MOST_SILENT_SECONDS = 11.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,17 @@ class FleetRecord:
     limits: list[tuple[float, Limits]] = field(default_factory=list[tuple[float, Limits]])
     modes: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     pauses: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
+    silences: list[Interval] = field(default_factory=list[Interval])  # ended, until the next spoke
+
+    def heard_since(self, at: float) -> float:
+        """What changed from then to `at` no semaphore could hear of: the Fleet had been ended.
+
+        Its successor speaks as soon as it has met the semaphores. `at` itself in all other times.
+        """
+        for begin, end in self.silences:
+            if begin < at <= min(end, begin + MOST_SILENT_SECONDS):
+                return begin
+        return at
 
     def highest_cap(self, scope: str, since: float, until: float) -> int:
         """The highest limit of a scope that was in force at some time from `since` to `until`."""
@@ -80,7 +93,7 @@ def scopes(repo: str) -> tuple[str, str, str]:
     return (repo, repo.partition("/")[0], ALL)
 
 
-def read(histories: Iterable[History]) -> FleetRecord:
+def read(histories: Sequence[History]) -> FleetRecord:
     """The Fleet's record, over all its runs."""
     record = FleetRecord()
     for runs in chains(histories, "Fleet").values():
@@ -90,8 +103,34 @@ def read(histories: Iterable[History]) -> FleetRecord:
             for event in run.events:
                 reader.take(event, failed)
     record.limits.sort(key=lambda entry: entry[0])
-    record.modes.sort(key=lambda entry: entry[0])
+    record.modes = _changes(record.modes)
+    record.silences = _silences([run for run in histories if run.type == "Fleet"])
     return record
+
+
+def _silences(runs: list[History]) -> list[Interval]:
+    """From an operator's end of a Fleet to the next word of any Fleet to a semaphore."""
+    words = sorted(
+        event.time
+        for run in runs
+        for event in run.events
+        if event.type == "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED"
+        and event.attributes.get("signalName") == "allot"
+    )
+    ends = [run.closed_at for run in runs if run.status in ("canceled", "terminated")]
+    return [
+        (end, next((at for at in words if at > end), float("inf")))
+        for end in sorted(at for at in ends if at is not None)
+    ]
+
+
+def _changes(modes: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """In the order of time, and only what is another mode than the one before."""
+    kept: list[tuple[float, str]] = []
+    for at, mode in sorted(modes, key=lambda entry: entry[0]):
+        if not kept or kept[-1][1] != mode:
+            kept.append((at, mode))
+    return kept
 
 
 class _Reader:
@@ -108,7 +147,7 @@ class _Reader:
             self._set(event.time, _limits(cast(dict[str, Any], state.get("limits") or {})))
             configured = state.get("configured")
             self._configured = _limits(configured) if configured else None
-            self._mode(event.time, str(state.get("mode", "normal")))
+            self._record.modes.append((event.time, str(state.get("mode", "normal"))))
             for org, until in cast(dict[str, float], state.get("cooling") or {}).items():
                 self._record.pauses.append((org, event.time, float(until)))
         elif event.type == "WORKFLOW_EXECUTION_SIGNALED":
@@ -128,7 +167,7 @@ class _Reader:
     def _hear(self, event: Event) -> None:
         signal, arguments = str(event.attributes.get("signalName")), event.arguments
         if signal in MODE_OF_SIGNAL:
-            self._mode(event.time, MODE_OF_SIGNAL[signal])
+            self._record.modes.append((event.time, MODE_OF_SIGNAL[signal]))
         elif signal == "configure":
             # The file's limits count only if the file has changed: a live change outlives a start.
             limits = _limits(table(arguments))
@@ -140,11 +179,6 @@ class _Reader:
 
     def _set(self, at: float, limits: Limits) -> None:
         self._record.limits.append((at, limits))
-
-    def _mode(self, at: float, mode: str) -> None:
-        known = self._record.modes
-        if not known or known[-1][1] != mode:
-            known.append((at, mode))
 
 
 def _failed_updates(run: History) -> set[str]:

@@ -79,13 +79,16 @@ def job_of_runner(name: str) -> str:
 
 
 def chains(histories: Iterable[History], kind: str) -> dict[str, list[History]]:
-    """The runs of each workflow of a type, by workflow id, in the order of their start."""
+    """The runs of each workflow of a type, by workflow id, in the order of their start.
+
+    A reset's run begins with a copy of the start: it comes after the run that ended by the reset.
+    """
     found: dict[str, list[History]] = {}
     for history in histories:
         if history.type == kind:
             found.setdefault(history.workflow_id, []).append(history)
     for runs in found.values():
-        runs.sort(key=lambda run: run.started_at)
+        runs.sort(key=lambda run: (run.started_at, run.events[-1].time))
     return found
 
 

@@ -14,13 +14,18 @@ def leases_within_limits(evidence: Evidence) -> list[Violation]:
 
     What was granted before a limit was lowered is never revoked, so only grants are judged, and
     with `bounds.lowering` for those under way: before the workflow task that decides on it begins,
-    for nothing that comes later is known to it. In use below 0 cannot be: a lease ends once.
+    for nothing that comes later is known to it; or before the end of a Fleet, while none speaks.
+    In use below 0 cannot be: a lease ends once.
     """
-    grace = evidence.bounds.lowering
     return _over(
         evidence,
         [
-            (lease.granted_at, _end(lease.ended_at), lease.decided_at - grace, lease.repo)
+            (
+                lease.granted_at,
+                _end(lease.ended_at),
+                _bound_since(evidence, lease.decided_at),
+                lease.repo,
+            )
             for lease in evidence.permits.leases
         ],
         "leases",
@@ -33,7 +38,6 @@ def runners_within_limits(evidence: Evidence) -> list[Violation]:
     A runner follows its permit, and may begin long after it (a token, a second launch): the limit
     that binds it is the highest since the permit was decided on.
     """
-    grace = evidence.bounds.lowering
     decided: dict[str, list[Lease]] = {}
     for lease in evidence.permits.leases:  # in the order of their grants
         decided.setdefault(lease.job, []).append(lease)
@@ -43,7 +47,9 @@ def runners_within_limits(evidence: Evidence) -> list[Violation]:
             (
                 runner.since,
                 _end(runner.until),
-                _decided(decided.get(runner.workflow_id, []), runner.permit_since) - grace,
+                _bound_since(
+                    evidence, _decided(decided.get(runner.workflow_id, []), runner.permit_since)
+                ),
                 runner.repo,
             )
             for runner in evidence.runners
@@ -51,6 +57,13 @@ def runners_within_limits(evidence: Evidence) -> list[Violation]:
         ],
         "runners",
     )
+
+
+def _bound_since(evidence: Evidence, decided_at: float) -> float:
+    """The oldest limit that may bind a permit was in force then."""
+    since = decided_at - evidence.bounds.lowering
+    heard = evidence.fleet.heard_since(since)
+    return since if heard == since else heard - evidence.bounds.lowering
 
 
 def _decided(leases: list[Lease], heard_at: float) -> float:

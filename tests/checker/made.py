@@ -211,6 +211,14 @@ class Story:
         self.fleet.add("WORKFLOW_TASK_STARTED", 16.3)
         self.fleet.add("WORKFLOW_TASK_COMPLETED", 16.5)
 
+    def end_fleet(self, at: float, begun: float, spoken: float, **limits: Any) -> None:
+        """An operator cancels the Fleet; the next one tells a semaphore something at `spoken`."""
+        self.fleet.add("WORKFLOW_EXECUTION_CANCELED", at)
+        given = {"limits": {**self.limits, **limits}, "mode": "normal"}
+        following = Run("Fleet", "fleet", given, begun, run="2")
+        following.send("repo-semaphore/acme/a", "allot", spoken, {"n": 1})
+        self.more.append(following)
+
     def evidence(self, now: float = 200.0, **more: Any) -> Evidence:
         bounds = Bounds(**more.pop("bounds", {}))
         runs = [self.fleet, *self.semaphores.values(), *self.jobs.values(), *self.more]

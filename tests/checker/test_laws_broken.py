@@ -140,6 +140,21 @@ def l4_by_a_task_that_began_after_lowering(story: Story) -> None:
     story.whole(9, 16.0)
 
 
+def l4_after_the_next_fleet_spoke(story: Story) -> None:
+    story.whole(8, 5.0, seconds=20.0)
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.end_fleet(6.0, begun=8.0, spoken=9.0, default=1)
+    story.whole(9, 13.0)
+
+
+def l4_long_after_a_fleet_was_ended(story: Story) -> None:
+    """Eleven seconds are excused, not more, whenever the next one speaks."""
+    story.whole(8, 5.0, seconds=60.0)
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.end_fleet(6.0, begun=8.0, spoken=40.0, default=1)
+    story.whole(9, 21.0)
+
+
 def l4_by_the_second_task_after_a_lost_one(story: Story) -> None:
     """It has heard what came meanwhile."""
     story.fleet.signal("configure", 8.0, {**story.limits, "default": 1})

@@ -61,6 +61,14 @@ def h_granted_by_the_first_task_after_a_lost_one(story: Story) -> None:
     story.whole(9, 16.3)
 
 
+def h_granted_while_no_fleet_spoke(story: Story) -> None:
+    """The Fleet was ended as it took the lower limit; the next one had not met the semaphores."""
+    story.whole(8, 5.0, seconds=20.0)
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.end_fleet(6.0, begun=8.0, spoken=14.0, default=1)
+    story.whole(9, 13.0)
+
+
 def h_undelivered_grant(story: Story) -> None:
     number = story.grant(99, 5.0)
     story.semaphore("acme/a").add(
@@ -247,6 +255,16 @@ def h_drain_heard_when_a_lost_task_was_given_up(story: Story) -> None:
     """The Fleet's task was lost with the server: no signal reaches it until Temporal gives up."""
     story.drain_in_a_lost_task()
     story.whole(8, 18.4)
+
+
+def h_runs_of_a_reset_in_any_order(story: Story) -> None:
+    """Both begin at the same time; the maintenance was lost with the run that had been told."""
+    original = Run("Fleet", "fleet", {"limits": story.limits, "mode": "normal"}, -1.0, run="0")
+    original.add("WORKFLOW_EXECUTION_TERMINATED", 0.0)
+    story.fleet.signal("maintenance", 10.0)
+    story.end_fleet(10.1, begun=12.0, spoken=12.5)
+    story.more.append(original)
+    story.whole(8, 20.0)
 
 
 def h_injected_limit(story: Story) -> None:
