@@ -29,6 +29,7 @@ CLAIM_TIMEOUT = timedelta(seconds=5)
 CLAIM_ATTEMPTS = 4
 CARRIED_TIMEOUT = timedelta(seconds=10)
 QUERIES_AT_ONCE = 50
+FIRST_EVENTS = 20  # of a Fleet: its start, what it was told at once, its first workflow task
 
 
 @dataclass(frozen=True)
@@ -155,13 +156,16 @@ async def start_fleet(client: Client, limits: Limits) -> None:
     """Start the Fleet, or give a running one the configuration's limits.
 
     A Fleet that was terminated is asked for its last state: its mode and its live limits outlive
-    it. Its book does not: the new one asks the semaphores.
+    it. Its book does not: the new one asks the semaphores. The mode is shown from the first
+    moment, for gateways go by the memo, and until a worker takes a task nobody else writes one.
     """
+    state = await _inherited(client, limits)
     await client.start_workflow(
         names.FLEET,
-        await _inherited(client, limits),
+        state,
         id=names.FLEET_ID,
         task_queue=names.TASK_QUEUE,
+        memo=fleet.memo(state),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=captions.FLEET.summary,
         static_details=captions.FLEET.details,
@@ -190,22 +194,29 @@ async def _inherited(client: Client, limits: Limits) -> FleetState:
         return await former.query("carried", result_type=FleetState, rpc_timeout=CARRIED_TIMEOUT)
     except (RPCError, WorkflowQueryFailedError, TypeError, ValueError) as error:
         logger.warning("the former Fleet cannot say its last state: %s", error)
-    begun = await _begun_with(client, former) or fresh
+    begun, worked = await _begun_with(client, former)
     memo = await last.memo()
-    if "mode" not in memo:  # it never came to a workflow task: nothing has changed since
-        return begun
-    since, reason = float(memo.get("since", begun.since)), str(memo.get("reason", ""))
-    return fleet.shown(begun, str(memo["mode"]), since, reason)
+    if not worked or "mode" not in memo:  # nothing has changed since
+        return begun or fresh
+    since, reason = float(memo.get("since", 0.0)), str(memo.get("reason", ""))
+    return fleet.shown(begun or fresh, str(memo["mode"]), since, reason)
 
 
-async def _begun_with(client: Client, former: WorkflowHandle[Any, Any]) -> FleetState | None:
-    """One that was ended before its first workflow task, so that none can ask it, knew this."""
+async def _begun_with(
+    client: Client, former: WorkflowHandle[Any, Any]
+) -> tuple[FleetState | None, bool]:
+    """What one that cannot be asked began with, and whether it came to a workflow task."""
+    begun: FleetState | None = None
     try:
-        async for event in former.fetch_history_events(page_size=1):
-            payloads = event.workflow_execution_started_event_attributes.input.payloads
-            (state,) = await client.data_converter.decode(payloads, [FleetState])
-            fleet.reopen(state)
-            return fleet.heritage(state)
+        async for event in former.fetch_history_events(page_size=FIRST_EVENTS):
+            if event.HasField("workflow_execution_started_event_attributes"):
+                payloads = event.workflow_execution_started_event_attributes.input.payloads
+                (state,) = await client.data_converter.decode(payloads, [FleetState])
+                fleet.reopen(state)
+                begun = fleet.heritage(state)
+            if event.HasField("workflow_task_completed_event_attributes"):
+                return begun, True
     except (RPCError, TypeError, ValueError, LookupError, RuntimeError) as error:
         logger.warning("nor can what it began with be read: %s", error)
-    return None
+        return begun, True  # nobody knows
+    return begun, False

@@ -127,6 +127,11 @@ def heritage(state: FleetState) -> FleetState:
     )
 
 
+def memo(state: FleetState) -> dict[str, Any]:
+    """The mode as it is shown where no worker is needed to read it; `since` in epoch seconds."""
+    return {"mode": state.mode, "since": state.since, "reason": state.reason}
+
+
 def shown(begun: FleetState, mode: str, since: float, reason: str) -> FleetState:
     """What is known of a Fleet that cannot be asked: as it began, and what its memo showed last.
 

@@ -309,9 +309,7 @@ class Fleet:
         shown = f"{state.mode}: {state.reason}" if state.reason else state.mode
         if shown != self._shown:
             self._shown = shown
-            workflow.upsert_memo(
-                {"mode": state.mode, "since": state.since, "reason": state.reason}
-            )
+            workflow.upsert_memo(fleet.memo(state))
             workflow.set_current_details(captions.fleet_now(state))
 
     async def _meet(self) -> list[Allot]:
