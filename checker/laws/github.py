@@ -12,15 +12,22 @@ def limits_kept(evidence: Evidence) -> list[Violation]:
 
     A refusal by an injected fault is the test's doing; that the next call waits for the time it
     named is noted by the simulator itself (`early`). A call that came within
-    `bounds.call_under_way` of the refusal was on its way already: another worker's, say.
+    `bounds.call_under_way` of the refusal was on its way already: another worker's, say. If the
+    fault used up what the caller had left, that call is refused as well.
     """
     log = evidence.simulated
     if log is None:
         return []
+    refused = [call for call in log.calls if call.status in LIMITED]
+    provoked = [(call.caller, call.time) for call in refused if call.fault]
     broken = [
         Violation("L8", f"{call.method} {call.path}", call.time, f"answered {call.status}")
-        for call in log.calls
-        if call.status in LIMITED and not call.fault
+        for call in refused
+        if not call.fault
+        and not any(
+            call.caller == caller and 0 <= call.time - at <= evidence.bounds.call_under_way
+            for caller, at in provoked
+        )
     ]
     early = sum(seconds > evidence.bounds.call_under_way for seconds in log.early)
     if early:

@@ -239,6 +239,18 @@ def l8_limited(story: Story) -> None:
     story.call(3.0, status=429)
 
 
+def l8_limited_after_another_was_refused_on_purpose(story: Story) -> dict[str, Any]:
+    story.call(3.0, status=403, fault="primary_limit")
+    story.call(4.1, status=403)
+    return {"bounds": {"call_under_way": 1.0}}
+
+
+def l8_limited_before_another_was_refused_on_purpose(story: Story) -> dict[str, Any]:
+    story.call(3.0, status=403)
+    story.call(3.1, status=403, fault="primary_limit")
+    return {"bounds": {"call_under_way": 1.0}}
+
+
 def l8_too_early(story: Story) -> None:
     story.early = [0.01]
 

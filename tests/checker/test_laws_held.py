@@ -273,6 +273,8 @@ def h_injected_limit(story: Story) -> None:
 
 def h_call_under_way_when_another_was_refused(story: Story) -> dict[str, Any]:
     story.early = [0.9]
+    story.call(3.0, status=403, fault="primary_limit")
+    story.call(3.9, status=403)
     return {"bounds": {"call_under_way": 1.0}}
 
 
