@@ -395,6 +395,12 @@ def test_what_all_lack_together_is_taken_back_at_once() -> None:
     assert said(Limits(5, 1.0, 9), *idle, *asking) == [("acme/a", 1)]
 
 
+def test_no_more_is_taken_back_than_is_lacking() -> None:
+    """What the one that waits has already is not lacking."""
+    asking = account("acme/c", 1, 1, [Waiting("normal", 1, 10.0)])
+    assert said(Limits(4, 1.0, 9), account("acme/a", 0, 3), asking) == [("acme/a", 2)]
+
+
 @pytest.mark.parametrize("other", ["acme/b", "beta/b"])
 @pytest.mark.parametrize("by_use", [False, True])
 def test_the_allotments_of_all_are_held_against_the_fleets_limit(other: str, by_use: bool) -> None:

@@ -461,3 +461,22 @@ def test_a_fleet_that_cannot_be_asked_is_as_it_began_but_for_what_it_showed() ->
     )
     assert shown == plain
     assert begun.deadline_at == 61.0
+
+
+def test_a_run_of_a_former_version_divides_as_it_did() -> None:
+    """Its history shows what it sent: neither idle nor busy permits were taken back for others."""
+    made = FleetState(Limits(3, 1.0, 9))
+    made.book.epoch = "f1"
+    for repo, in_use, allotment_ in (("acme/a", 3, 1), ("acme/b", 1, 2)):
+        report = Report(repo, "e1", 1, allotment=allotment_, in_use=in_use)
+        allotment.receive(made.book, report)
+        made.book.accounts[repo].allotment = allotment_
+
+    def sent(**former: bool) -> list[tuple[str, int]]:
+        words = fleet.rebalance(copy.deepcopy(made), NOW, **former)
+        return sorted((word.repo, word.n) for word in words)
+
+    assert sent(by_use=False, exact=False) == []
+    assert sent(by_use=True, exact=False) == [("acme/b", 1)]
+    assert sent(by_use=False, exact=True) == [("acme/b", 0)]
+    assert sent() == [("acme/b", 0)]
