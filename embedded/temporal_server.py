@@ -8,6 +8,7 @@ server it left behind and takes it over.
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import shutil
 import signal
@@ -19,8 +20,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.runner_environment import OF_PROGRAMS, harmless
-from embedded import ports
+from embedded import ports, temporal_data
 from policy.names import SEARCH_ATTRIBUTES
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 GRPC_PORT = 7233
@@ -85,6 +88,10 @@ class TemporalServer:
         """What the server prints."""
         return self._folder / "temporal.log"
 
+    @property
+    def _data(self) -> Path:
+        return self._folder / "temporal.db"
+
     async def start(self) -> Running:
         """Start the server, or take over the one that runs on this data. Waits until it serves."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -100,6 +107,8 @@ class TemporalServer:
                 continue
             try:
                 found = await self._spawn(lock)
+                if found is None and temporal_data.drop_unfinished(self._data):
+                    logger.warning("a first start was broken off; the server begins anew")
             finally:
                 os.close(lock)  # the child has its own copy, and with it the lock
             if found:
@@ -132,7 +141,7 @@ class TemporalServer:
             *("/bin/sh", "-c", SAY_AND_BECOME, str(_told_in(self._folder)), address, ui),
             _binary(),
             *("server", "start-dev", "--ip", HOST, "--port", str(port)),
-            *("--db-filename", str(self._folder / "temporal.db")),
+            *("--db-filename", str(self._data)),
             *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=1"),
             *(["--ui-port", str(ui_port)] if self._ui else ["--headless"]),
             *("--log-level", "warn"),

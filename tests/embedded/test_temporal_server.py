@@ -4,8 +4,10 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from embedded import ports, temporal_server
+from embedded import ports, temporal_data, temporal_server
 from embedded.register import register_search_attributes
 from embedded.temporal_server import TemporalServerError
 from policy.names import SEARCH_ATTRIBUTES
@@ -152,6 +154,46 @@ async def test_a_start_that_is_cancelled_leaves_no_server(servers):
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert await server.start(), "the lock is held by a server that nobody knows"
+
+
+async def test_a_first_start_that_was_broken_off_is_begun_anew(servers):
+    """Killed before it had made a table, the server leaves a file with which it never starts."""
+    server = servers()
+    folder = server.log.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(folder / "temporal.db")) as begun:
+        begun.execute("PRAGMA journal_mode=wal")
+        begun.execute("CREATE TABLE shards (shard_id INTEGER)")
+    running = await server.start()
+    await begin(running.address)
+    assert "no such table: namespaces" in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("made", "unfinished"),
+    [
+        ([], True),
+        (["CREATE TABLE namespaces (name TEXT)"], True),
+        (
+            ["CREATE TABLE namespaces (name TEXT)", "INSERT INTO namespaces VALUES ('default')"],
+            False,
+        ),
+        (None, False),
+    ],
+)
+def test_no_database_with_a_namespace_is_dropped(tmp_path, made, unfinished):
+    """Nor one that is none."""
+    data = tmp_path / "temporal.db"
+    assert not temporal_data.drop_unfinished(data)
+    if made is None:
+        data.write_bytes(b"no database, whatever it is" * 1000)
+    else:
+        with closing(sqlite3.connect(data, isolation_level=None)) as making:
+            making.execute("PRAGMA journal_mode=wal")
+            for step in made:
+                making.execute(step)
+    assert temporal_data.drop_unfinished(data) is unfinished
+    assert bool(list(tmp_path.iterdir())) is not unfinished
 
 
 async def test_a_server_that_hears_nothing_is_killed(servers, monkeypatch):

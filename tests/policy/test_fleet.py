@@ -480,3 +480,10 @@ def test_a_run_of_a_former_version_divides_as_it_did() -> None:
     assert sent(by_use=True, exact=False) == [("acme/b", 1)]
     assert sent(by_use=False, exact=True) == [("acme/b", 0)]
     assert sent() == [("acme/b", 0)]
+
+
+def test_the_memo_shows_the_mode_since_when_and_why() -> None:
+    """It is what gateways go by, whether a worker runs or not."""
+    made = state()
+    fleet.set_mode(made, "draining", ModeChange("disks"), NOW)
+    assert fleet.memo(made) == {"mode": "draining", "since": NOW, "reason": "disks"}

@@ -63,10 +63,10 @@ async def test_jobs_run_as_tasks_and_leave_nothing(penstock, cluster):
     assert len(cluster.tasks) == 12
     assert cluster.live == []
     assert await kept(cluster) == []
+    assert cluster.orders("StopTask") == []
     assert {task.body["stopCode"] for task in cluster.tasks.values()} == {
         "EssentialContainerExited"
     }
-    assert cluster.orders("StopTask") == []
 
 
 async def test_a_job_that_is_not_wanted_any_more_has_its_task_stopped(penstock, cluster):
