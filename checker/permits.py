@@ -7,6 +7,7 @@ runs from `acquire` to the grant, or to a `release` without a lease, or to the e
 that knew of it.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -14,6 +15,7 @@ from typing import Any, cast
 from checker.history import Event, History
 from checker.jobs import activity_name, chains, repo_of, table
 
+Interval = tuple[float, float]
 LOST_SECONDS = 11.0  # Temporal's ten for a task of one worker's queue, and what its timers lag
 
 
@@ -48,6 +50,19 @@ class Permits:
 
     leases: list[Lease] = field(default_factory=list[Lease])
     waits: list[Wait] = field(default_factory=list[Wait])
+    tasks: dict[str, list[Interval]] = field(default_factory=dict[str, list[Interval]])  # by repo
+
+    def heard_since(self, repo: str, at: float) -> float:
+        """What changed from then to `at` this semaphore could not hear of: it was in a task.
+
+        Its worker may have been cut off meanwhile; eleven seconds before the task's end at most.
+        `at` itself where no task was under way.
+        """
+        tasks = self.tasks.get(repo, [])
+        place = bisect_left(tasks, (at, 0.0)) - 1
+        if place < 0 or at > tasks[place][1]:
+            return at
+        return min(at, max(tasks[place][0], tasks[place][1] - LOST_SECONDS))
 
 
 def read(histories: Iterable[History]) -> Permits:
@@ -61,6 +76,8 @@ def read(histories: Iterable[History]) -> Permits:
         events.sort(key=lambda one: (one[0], one[1], one[2].id))
         for _, order, event in events:
             semaphore.take(order, event)
+    for tasks in permits.tasks.values():
+        tasks.sort()
     permits.leases.sort(key=lambda lease: lease.granted_at)
     permits.waits.sort(key=lambda wait: wait.since)
     return permits
@@ -76,6 +93,7 @@ class _Task:
 
     def __init__(self) -> None:
         self.deaf_since: float | None = None
+        self.began_at = 0.0
         self._due_at = 0.0
         self._lost = False
 
@@ -84,6 +102,7 @@ class _Task:
             case "WORKFLOW_TASK_SCHEDULED":
                 self._due_at = self._due_at if self._lost else event.time
             case "WORKFLOW_TASK_STARTED":
+                self.began_at = event.time
                 most = event.time - LOST_SECONDS
                 self.deaf_since = max(self._due_at, most) if self._lost else event.time
             case "WORKFLOW_TASK_TIMED_OUT":
@@ -118,7 +137,11 @@ class _Semaphore:
                 | "WORKFLOW_TASK_TIMED_OUT"
                 | "WORKFLOW_TASK_COMPLETED"
             ):
-                self._tasks.setdefault(run, _Task()).take(event)
+                task = self._tasks.setdefault(run, _Task())
+                task.take(event)
+                if event.type == "WORKFLOW_TASK_COMPLETED":
+                    done = self._permits.tasks.setdefault(self._repo, [])
+                    done.append((task.began_at, event.time))
             case "WORKFLOW_EXECUTION_SIGNALED":
                 self._hear(event)
             case "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED":

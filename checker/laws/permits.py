@@ -23,7 +23,7 @@ def leases_within_limits(evidence: Evidence) -> list[Violation]:
             (
                 lease.granted_at,
                 _end(lease.ended_at),
-                _bound_since(evidence, lease.decided_at),
+                _bound_since(evidence, lease.repo, lease.decided_at),
                 lease.repo,
             )
             for lease in evidence.permits.leases
@@ -48,7 +48,9 @@ def runners_within_limits(evidence: Evidence) -> list[Violation]:
                 runner.since,
                 _end(runner.until),
                 _bound_since(
-                    evidence, _decided(decided.get(runner.workflow_id, []), runner.permit_since)
+                    evidence,
+                    runner.repo,
+                    _decided(decided.get(runner.workflow_id, []), runner.permit_since),
                 ),
                 runner.repo,
             )
@@ -59,9 +61,13 @@ def runners_within_limits(evidence: Evidence) -> list[Violation]:
     )
 
 
-def _bound_since(evidence: Evidence, decided_at: float) -> float:
-    """The oldest limit that may bind a permit was in force then."""
-    since = decided_at - evidence.bounds.lowering
+def _bound_since(evidence: Evidence, repo: str, decided_at: float) -> float:
+    """The oldest limit that may bind a permit was in force then.
+
+    The time for what is under way begins when the semaphore can hear: a Fleet that does not know
+    yet what it has out must have its word first.
+    """
+    since = evidence.permits.heard_since(repo, decided_at - evidence.bounds.lowering)
     heard = evidence.fleet.heard_since(since)
     return since if heard == since else heard - evidence.bounds.lowering
 

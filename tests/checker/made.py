@@ -211,6 +211,11 @@ class Story:
         self.fleet.add("WORKFLOW_TASK_STARTED", 16.3)
         self.fleet.add("WORKFLOW_TASK_COMPLETED", 16.5)
 
+    def take_task(self, began: float, ended: float, repo: str = "acme/a") -> None:
+        """A workflow task of the semaphore; what it decided is yet to be written."""
+        self.semaphore(repo).add("WORKFLOW_TASK_STARTED", began)
+        self.semaphore(repo).add("WORKFLOW_TASK_COMPLETED", ended)
+
     def end_fleet(self, at: float, begun: float, spoken: float, **limits: Any) -> None:
         """An operator cancels the Fleet; the next one tells a semaphore something at `spoken`."""
         self.fleet.add("WORKFLOW_EXECUTION_CANCELED", at)

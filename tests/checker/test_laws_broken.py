@@ -140,6 +140,23 @@ def l4_by_a_task_that_began_after_lowering(story: Story) -> None:
     story.whole(9, 16.0)
 
 
+def l4_long_after_a_long_task(story: Story) -> None:
+    story.whole(8, 3.0, seconds=20.0)
+    story.take_task(4.0, 9.0)
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.take_task(12.9, 13.0)
+    story.whole(9, 12.95)
+
+
+def l4_soon_after_a_task_of_half_a_minute(story: Story) -> None:
+    """Eleven seconds are excused, not more."""
+    story.whole(8, 3.0, seconds=60.0)
+    story.take_task(4.0, 30.0)
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.take_task(31.9, 32.0)
+    story.whole(9, 31.95)
+
+
 def l4_after_the_next_fleet_spoke(story: Story) -> None:
     story.whole(8, 5.0, seconds=20.0)
     story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})

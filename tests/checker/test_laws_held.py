@@ -61,6 +61,15 @@ def h_granted_by_the_first_task_after_a_lost_one(story: Story) -> None:
     story.whole(9, 16.3)
 
 
+def h_granted_soon_after_a_long_task(story: Story) -> None:
+    """The semaphore's worker was cut off; the Fleet waited for its word."""
+    story.whole(8, 3.0, seconds=20.0)
+    story.take_task(4.0, 10.0)
+    story.fleet.signal("configure", 6.0, {**story.limits, "default": 1})
+    story.take_task(12.9, 13.0)
+    story.whole(9, 12.95)
+
+
 def h_granted_while_no_fleet_spoke(story: Story) -> None:
     """The Fleet was ended as it took the lower limit; the next one had not met the semaphores."""
     story.whole(8, 5.0, seconds=20.0)
