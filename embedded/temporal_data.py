@@ -4,7 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-BESIDE = ("", "-wal", "-shm")  # the files of a SQLite database
+# The files of a SQLite database, itself the last: who is killed in between finds it again.
+FILES = ("-wal", "-shm", "")
 
 
 def drop_unfinished(database: Path) -> bool:
@@ -17,8 +18,9 @@ def drop_unfinished(database: Path) -> bool:
     """
     if not database.is_file():
         return False
+    file = database.absolute().as_uri()
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as reading:
+        with closing(sqlite3.connect(f"{file}?mode=ro", uri=True)) as reading:
             tables = reading.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             if ("namespaces",) in tables.fetchall():
                 rows = reading.execute("SELECT 1 FROM namespaces LIMIT 1")
@@ -26,6 +28,6 @@ def drop_unfinished(database: Path) -> bool:
                     return False
     except sqlite3.Error:
         return False
-    for suffix in BESIDE:
+    for suffix in FILES:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
     return True

@@ -181,9 +181,10 @@ async def test_a_first_start_that_was_broken_off_is_begun_anew(servers):
         (None, False),
     ],
 )
-def test_no_database_with_a_namespace_is_dropped(tmp_path, made, unfinished):
-    """Nor one that is none."""
-    data = tmp_path / "temporal.db"
+def test_no_database_with_a_namespace_is_dropped(tmp_path, monkeypatch, made, unfinished):
+    """Nor one that is none; wherever it lies, as seen from here."""
+    monkeypatch.chdir(tmp_path)
+    data = Path("temporal.db")
     assert not temporal_data.drop_unfinished(data)
     if made is None:
         data.write_bytes(b"no database, whatever it is" * 1000)
