@@ -115,7 +115,7 @@ def _late_is_no_deadlock() -> Generator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    """Nobody here speaks TLS to the world, yet each HTTP client reads 140 certificates: 25 ms."""
+    """No Python program here speaks TLS, yet each HTTP client reads 140 certificates: 25 ms."""
     some = httpx.create_ssl_context().get_ca_certs(binary_form=True)[0]
     file = tmp_path_factory.mktemp("authority") / "one.pem"
     file.write_text(ssl.DER_cert_to_PEM_cert(some), encoding="ascii")

@@ -15,12 +15,12 @@ from embedded.temporal_server import TemporalServer
 
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncGenerator[Callable[..., TemporalServer]]:
-    """Make servers on one folder."""
+    """Make servers on one folder, each on a port that no other test wants."""
     made: list[TemporalServer] = []
     folder = tmp_path / "state"
 
     def make(**how: Any) -> TemporalServer:
-        made.append(TemporalServer(folder, **{"ui": False, **how}))
+        made.append(TemporalServer(folder, **{"ui": False, "port": 0, **how}))
         return made[-1]
 
     yield make
